@@ -1,0 +1,162 @@
+"""The gateway's expected errors. ``fault_table`` says what each becomes for the caller."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from rpc_runtime.faults import ExpectedError
+
+
+class ImageEmpty(ExpectedError):
+    """An item whose image has no bytes."""
+
+    field = "item.image"
+
+    def __init__(self) -> None:
+        super().__init__("the image is empty: 0 bytes")
+
+
+class ImageUndecodable(ExpectedError):
+    """Bytes that are no image, or a damaged one."""
+
+    field = "item.image"
+
+    def __init__(self, detail: str) -> None:
+        super().__init__(f"the image cannot be decoded: {detail}")
+
+
+class FormatUnsupported(ExpectedError):
+    """An image format that is known and not taken here."""
+
+    field = "item.image"
+
+    def __init__(self, media_type: str, supported: Iterable[str]) -> None:
+        self.media_type = media_type
+        self.supported = tuple(supported)
+        super().__init__(f"{media_type} is not supported; supported are {', '.join(self.supported)}")
+
+    @property
+    def metadata(self) -> dict[str, str]:
+        return {"media_type": self.media_type, "supported": ",".join(self.supported)}
+
+
+class _OverLimit(ExpectedError):
+    """Something larger than its limit."""
+
+    field = "item.image"
+    what = ""
+    unit = ""
+
+    def __init__(self, *, value: int, limit: int) -> None:
+        self.value = value
+        self.limit = limit
+        super().__init__(f"{self.what} of {value} {self.unit} is over the limit of {limit} {self.unit}")
+
+    @property
+    def metadata(self) -> dict[str, str]:
+        return {"value": str(self.value), "limit": str(self.limit), "unit": self.unit}
+
+
+class ImageTooLargeBytes(_OverLimit):
+    """More bytes than the limit."""
+
+    what = "an image"
+    unit = "bytes"
+
+
+class ImageTooLargePixels(_OverLimit):
+    """More pixels than the limit, by the file's own header."""
+
+    what = "an image"
+    unit = "pixels"
+
+
+class RegionOutOfImage(ExpectedError):
+    """A region that has no area or lies outside the image."""
+
+    field = "item.regions"
+
+    def __init__(self, region: tuple[float, float, float, float], width: int, height: int) -> None:
+        x, y, w, h = region
+        super().__init__(
+            f"the region x={x:g} y={y:g} width={w:g} height={h:g} does not lie inside the image of "
+            f"{width} x {height} pixels"
+        )
+
+
+class FieldInvalid(ExpectedError):
+    """A field of the configuration or the item that has no meaning here."""
+
+    def __init__(self, field: str, description: str) -> None:
+        self.field = field
+        super().__init__(description)
+
+
+class ContentRequired(ExpectedError):
+    """Only a digest was sent and nothing is cached for it."""
+
+    field = "item.image.content"
+
+    def __init__(self) -> None:
+        super().__init__("nothing is cached for this digest: send the content under the same request_id")
+
+
+class ProviderUnknown(ExpectedError):
+    """No provider or route of this name."""
+
+    def __init__(self, name: str, known: Iterable[str], *, kind: str = "provider") -> None:
+        self.field = f"recognition.{kind}"
+        self.name = name
+        super().__init__(f"no {kind} is named {name!r}; known are {', '.join(sorted(known)) or 'none'}")
+
+    @property
+    def metadata(self) -> dict[str, str]:
+        return {"name": self.name}
+
+
+class _OfProvider(ExpectedError):
+    """An error of one provider."""
+
+    def __init__(self, provider: str, message: str) -> None:
+        self.provider = provider
+        super().__init__(message)
+
+    @property
+    def metadata(self) -> dict[str, str]:
+        return {"provider": self.provider}
+
+
+class FeatureUnsupported(_OfProvider):
+    """The provider does not read this feature."""
+
+    def __init__(self, provider: str, feature: str) -> None:
+        super().__init__(provider, f"the provider {provider!r} does not read the feature {feature!r}")
+
+
+class ProviderNotConfigured(_OfProvider):
+    """The provider is not installed, has no credentials, or its credentials are rejected."""
+
+    def __init__(self, provider: str, detail: str) -> None:
+        super().__init__(provider, f"the provider {provider!r} is not configured: {detail}")
+
+
+class ProviderUnavailable(_OfProvider):
+    """The provider fails or is being rested."""
+
+    def __init__(self, provider: str, detail: str, *, retry_after_s: float = 1.0) -> None:
+        self.retry_after_s = retry_after_s
+        super().__init__(provider, f"the provider {provider!r} is unavailable: {detail}")
+
+
+class ProviderTimeout(_OfProvider):
+    """The item's time ended while the provider was reading."""
+
+    def __init__(self, provider: str, timeout_s: float) -> None:
+        super().__init__(provider, f"the provider {provider!r} did not answer within the item's {timeout_s:g} s")
+
+
+class DeadlineUnreachable(ExpectedError):
+    """The item's time ended before a provider was asked; nothing was spent."""
+
+    def __init__(self, timeout_s: float) -> None:
+        super().__init__(f"the item's {timeout_s:g} s ended before its turn came; no provider was asked")

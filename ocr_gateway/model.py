@@ -1,0 +1,216 @@
+"""The gateway's vocabulary: what is asked of a provider and what comes back.
+
+Coordinates are pixels of the image that the gateway was given; the origin is the outer corner of its top-left pixel.
+Confidences are 0..1, or None where a provider states none.
+"""
+
+from __future__ import annotations
+
+import enum
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+Point = tuple[float, float]
+Polygon = tuple[Point, ...]
+
+
+class Feature(enum.Enum):
+    """What can be read."""
+
+    TEXT = "text"
+    TABLE = "table"
+    ID_DOCUMENT = "id"
+
+
+class CheckDigit(enum.Enum):
+    """Whether a field's check digit holds."""
+
+    NOT_APPLICABLE = "not_applicable"
+    VALID = "valid"
+    INVALID = "invalid"
+
+
+class CellKind(enum.Enum):
+    """What a table cell is for."""
+
+    CONTENT = "content"
+    COLUMN_HEADER = "column_header"
+    ROW_HEADER = "row_header"
+    FOOTER = "footer"
+
+
+@dataclass(frozen=True, slots=True)
+class Rect:
+    """An upright rectangle, pixels."""
+
+    x: float
+    y: float
+    width: float
+    height: float
+
+
+@dataclass(frozen=True, slots=True)
+class Word:
+    """One word, or one character of a script written without spaces."""
+
+    text: str
+    confidence: float | None
+    polygon: Polygon
+
+
+@dataclass(frozen=True, slots=True)
+class Line:
+    """One line; its polygon starts at the top of its first glyph and runs clockwise as the text is read."""
+
+    text: str
+    confidence: float | None
+    polygon: Polygon | None
+    words: tuple[Word, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Block:
+    """Lines that belong together, in reading order."""
+
+    lines: tuple[Line, ...]
+    polygon: Polygon | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Cell:
+    """One table cell; indices from 0, spans from 1."""
+
+    row: int
+    column: int
+    row_span: int
+    column_span: int
+    text: str
+    confidence: float | None
+    polygon: Polygon | None
+    kind: CellKind | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Table:
+    """One table, its cells by row, then by column."""
+
+    row_count: int
+    column_count: int
+    cells: tuple[Cell, ...]
+    polygon: Polygon | None = None
+    confidence: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Field:
+    """A named field of an identity document."""
+
+    name: str
+    raw_value: str
+    normalized_value: str
+    confidence: float | None
+    polygon: Polygon | None
+    check_digit: CheckDigit | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Page:
+    """What a provider read on one image of ``width`` x ``height`` pixels."""
+
+    width: int
+    height: int
+    blocks: tuple[Block, ...] = ()
+    tables: tuple[Table, ...] = ()
+    fields: tuple[Field, ...] = ()
+    languages: tuple[str, ...] = ()
+
+
+class ProviderKind(enum.Enum):
+    """Where a provider runs."""
+
+    EMBEDDED = "embedded"
+    SELF_HOSTED = "self_hosted"
+    CLOUD = "cloud"
+
+
+class ProviderState(enum.Enum):
+    """What a provider can do now."""
+
+    SERVING = "serving"
+    STARTING = "starting"
+    NOT_CONFIGURED = "not_configured"
+    RESTED = "rested"
+    QUOTA_SPENT = "quota_spent"
+
+
+class PagePreference(enum.Enum):
+    """How a provider wants its pages."""
+
+    UNTOUCHED = "untouched"
+    CLEANED_GREY = "cleaned_grey"
+    BILEVEL = "bilevel"
+
+
+@dataclass(frozen=True, slots=True)
+class ImageLimits:
+    """What images a provider takes; 0 means no limit."""
+
+    max_bytes: int = 0
+    max_pixels: int = 0
+    max_side_px: int = 0
+    min_side_px: int = 0
+    max_aspect: float = 0.0
+    media_types: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class FeatureSupport:
+    """One feature of a provider, with its limits; 0 means no limit."""
+
+    limits: ImageLimits
+    page_preference: PagePreference
+    requests_per_second: float = 0.0
+    max_concurrency: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class ProviderDescription:
+    """What never changes about a provider while the process runs."""
+
+    name: str
+    display_name: str
+    kind: ProviderKind
+    features: Mapping[Feature, FeatureSupport]
+    languages: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class ProviderStatus:
+    """What a provider can do now. ``model`` is its model or API version, a part of the cache's key."""
+
+    state: ProviderState
+    model: str = ""
+    detail: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class ProviderCall:
+    """One image for one provider. ``options`` are the provider's own, checked by it before anything is spent."""
+
+    image: bytes
+    media_type: str
+    width: int
+    height: int
+    features: frozenset[Feature]
+    languages: tuple[str, ...] = ()
+    options: Mapping[str, str] = field(default_factory=dict)
+    include_raw_response: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class ProviderResult:
+    """What a provider answered. ``raw_response`` is empty unless it was asked for."""
+
+    page: Page
+    billed_units: float = 0.0
+    raw_response: bytes = b""

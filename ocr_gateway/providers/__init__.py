@@ -1,0 +1,1 @@
+"""OCR engines and services behind one port. One file a vendor."""

@@ -1,0 +1,1 @@
+"""Turns a servicer into a running, observable, stoppable gRPC process. Knows nothing of OCR."""

@@ -1,0 +1,133 @@
+"""Errors as callers see them: a gRPC code, a stable reason, and the details of AIP-193.
+
+Expected errors are domain types derived from ``ExpectedError``; each service maps them to a code and a reason in its one
+``fault_table``. Anything else is a bug and becomes an opaque ``INTERNAL`` with an id that stands in the log.
+"""
+
+from __future__ import annotations
+
+import uuid
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+import grpc
+import structlog
+from google.protobuf import any_pb2, duration_pb2
+from google.rpc import error_details_pb2, status_pb2
+
+ERROR_DOMAIN = "ocrmux"
+
+_log = structlog.get_logger("rpc_runtime.faults")
+
+
+class ExpectedError(Exception):
+    """An error that a caller can cause or must reckon with. Carries data, not only words.
+
+    ``metadata`` goes into ``ErrorInfo``; ``field`` and the message go into ``BadRequest``; ``retry_after_s`` (seconds)
+    goes into ``RetryInfo``; ``quota_subject`` and the message go into ``QuotaFailure``.
+    """
+
+    field: str | None = None
+    retry_after_s: float | None = None
+    quota_subject: str | None = None
+
+    @property
+    def metadata(self) -> dict[str, str]:
+        """Figures for programs, by name: limits, values, names. Empty unless a subclass says otherwise."""
+        return {}
+
+
+@dataclass(frozen=True, slots=True)
+class Fault:
+    """One error, ready to be sent as an item's Status or as a call's status."""
+
+    code: grpc.StatusCode
+    reason: str
+    message: str
+    metadata: Mapping[str, str] = field(default_factory=dict)
+    field: str | None = None
+    retry_after_s: float | None = None
+    quota_subject: str | None = None
+
+    def to_status(self) -> status_pb2.Status:
+        """The google.rpc.Status with ErrorInfo and, where they apply, BadRequest, RetryInfo and QuotaFailure."""
+        code: int = self.code.value[0]
+        status = status_pb2.Status(code=code, message=self.message)
+        _attach(
+            status, error_details_pb2.ErrorInfo(reason=self.reason, domain=ERROR_DOMAIN, metadata=dict(self.metadata))
+        )
+        if self.field is not None:
+            violation = error_details_pb2.BadRequest.FieldViolation(field=self.field, description=self.message)
+            _attach(status, error_details_pb2.BadRequest(field_violations=[violation]))
+        if self.retry_after_s is not None:
+            delay = duration_pb2.Duration()
+            delay.FromNanoseconds(round(self.retry_after_s * 1e9))
+            _attach(status, error_details_pb2.RetryInfo(retry_delay=delay))
+        if self.quota_subject is not None:
+            quota = error_details_pb2.QuotaFailure.Violation(subject=self.quota_subject, description=self.message)
+            _attach(status, error_details_pb2.QuotaFailure(violations=[quota]))
+        return status
+
+
+class FaultError(Exception):
+    """Carries a finished Fault to the fault boundary, which ends the call with it."""
+
+    def __init__(self, fault: Fault) -> None:
+        super().__init__(f"{fault.reason}: {fault.message}")
+        self.fault = fault
+
+
+@dataclass(frozen=True, slots=True)
+class FaultRow:
+    """What one error type becomes."""
+
+    code: grpc.StatusCode
+    reason: str
+
+
+class FaultTable:
+    """Maps error types to codes and reasons. Exact types only, so that each type stands in the table once."""
+
+    def __init__(self, rows: Mapping[type[ExpectedError], FaultRow]) -> None:
+        self.rows = dict(rows)
+
+    def fault_of(self, error: BaseException) -> Fault:
+        """The fault for ``error``; an unknown type is logged with its trace and becomes an opaque INTERNAL."""
+        if isinstance(error, FaultError):
+            return error.fault
+        row = self.rows.get(type(error)) if isinstance(error, ExpectedError) else None
+        if row is None or not isinstance(error, ExpectedError):
+            return internal_fault(error)
+        return Fault(
+            code=row.code,
+            reason=row.reason,
+            message=str(error),
+            metadata=error.metadata,
+            field=error.field,
+            retry_after_s=error.retry_after_s,
+            quota_subject=error.quota_subject,
+        )
+
+
+def internal_fault(error: BaseException) -> Fault:
+    """Logs a bug under a fresh id and gives the fault that shows the caller only that id."""
+    error_id = uuid.uuid4().hex[:12]
+    _log.error("rpc.bug", error_id=error_id, exc_info=(type(error), error, error.__traceback__))
+    return Fault(
+        code=grpc.StatusCode.INTERNAL,
+        reason="INTERNAL",
+        message=f"internal error {error_id}; the server's log has the details under this id",
+        metadata={"error_id": error_id},
+    )
+
+
+def _attach(
+    status: status_pb2.Status,
+    detail: error_details_pb2.ErrorInfo
+    | error_details_pb2.BadRequest
+    | error_details_pb2.RetryInfo
+    | error_details_pb2.QuotaFailure,
+) -> None:
+    packed = any_pb2.Any()
+    packed.Pack(detail)
+    status.details.append(packed)
