@@ -1,7 +1,7 @@
 """Errors as callers see them: a gRPC code, a stable reason, and the details of AIP-193.
 
-Expected errors are domain types derived from ``ExpectedError``; each service maps them to a code and a reason in its one
-``fault_table``. Anything else is a bug and becomes an opaque ``INTERNAL`` with an id that stands in the log.
+Expected errors are domain types derived from ``ExpectedError``; each service maps them to a code and a reason in its
+one ``fault_table``. Anything else is a bug and becomes an opaque ``INTERNAL`` with an id that stands in the log.
 """
 
 from __future__ import annotations
