@@ -1,0 +1,65 @@
+"""How much a server holds at one time, over all its streams and calls."""
+
+from __future__ import annotations
+
+import asyncio
+from collections import deque
+
+
+class Capacity:
+    """A bounded number of items and of bytes, handed out in the order of asking.
+
+    A holder that has nothing yet is always let in (``first=True``), so that streams whose readers are slow, and who
+    fill the whole of it, never lock out another caller. The total is therefore bounded by ``max_items`` and
+    ``max_bytes`` plus one item a stream.
+    """
+
+    def __init__(self, *, max_items: int, max_bytes: int) -> None:
+        self.max_items = max_items
+        self.max_bytes = max_bytes
+        self.items = 0
+        self.bytes = 0
+        self._waiters: deque[tuple[asyncio.Future[None], int]] = deque()
+
+    def fits(self, size: int) -> bool:
+        """Whether one more item of ``size`` bytes is within the bounds now."""
+        return self.items == 0 or (self.items < self.max_items and self.bytes + size <= self.max_bytes)
+
+    async def acquire(self, size: int, *, first: bool = False) -> None:
+        """Takes room for one item of ``size`` bytes, waiting for it if need be. A cancelled wait takes nothing."""
+        if first or (not self._waiters and self.fits(size)):
+            self._take(size)
+            return
+        turn: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        self._waiters.append((turn, size))
+        try:
+            await turn
+        except asyncio.CancelledError:
+            if turn.done() and not turn.cancelled():
+                self.release(size)  # the room was handed over in the same instant
+            else:
+                self._waiters.remove((turn, size))
+                self._wake()  # the one behind may be smaller
+            raise
+
+    def release(self, size: int) -> None:
+        """Gives back the room of one item of ``size`` bytes."""
+        self.items -= 1
+        self.bytes -= size
+        self._wake()
+
+    def _take(self, size: int) -> None:
+        self.items += 1
+        self.bytes += size
+
+    def _wake(self) -> None:
+        while self._waiters:
+            turn, size = self._waiters[0]
+            if turn.cancelled():
+                self._waiters.popleft()
+                continue
+            if not self.fits(size):
+                return
+            self._waiters.popleft()
+            self._take(size)
+            turn.set_result(None)

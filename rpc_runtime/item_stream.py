@@ -1,0 +1,290 @@
+"""One bidirectional stream of items: a window, back-pressure, order, and exactly one last answer an item.
+
+The stream's first request is its config and its first answer states the limits. Each later request is an item, whole or
+announced and followed by its chunks. The reader takes the next request only while the stream's window and the server's
+capacity have room; room is given back when an item's last answer has been taken by the transport. So a caller that does
+not read stops the work that is done for it, and nothing else.
+
+It knows nothing of what the items are: a ``StreamDialect`` translates messages, a ``Session`` does the work.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import aclosing
+from dataclasses import dataclass
+from typing import Generic, TypeVar
+
+import structlog
+
+from rpc_runtime.call_context import current_call
+from rpc_runtime.capacity import Capacity
+from rpc_runtime.drain import DrainSignal
+from rpc_runtime.faults import ExpectedError
+from rpc_runtime.protocol_errors import (
+    ChunksLate,
+    ChunksMismatched,
+    ConfigMissing,
+    ConfigRepeated,
+    Draining,
+    DuplicateRequestId,
+    MessageUnexpected,
+    PayloadMissing,
+    ProtocolBreach,
+    RequestIdInvalid,
+)
+from rpc_runtime.stream_messages import (
+    Announcement,
+    Answer,
+    Chunk,
+    Item,
+    Opening,
+    Session,
+    StreamDialect,
+    StreamLimits,
+)
+from rpc_runtime.stream_window import Assembly, SeenIds, Window
+
+MAX_REQUEST_ID_LENGTH = 128
+REMEMBERED_IDS = 16_384
+
+RequestT = TypeVar("RequestT")
+AnswerT = TypeVar("AnswerT")
+ConfigT = TypeVar("ConfigT")
+SpecT = TypeVar("SpecT")
+
+_log = structlog.get_logger("rpc_runtime.item_stream")
+
+
+@dataclass(frozen=True, slots=True)
+class StreamHost:
+    """What all streams of a server share. A drained stream is ended once it was idle for ``drain_linger_s``."""
+
+    limits: StreamLimits
+    capacity: Capacity
+    drain: DrainSignal
+    drain_linger_s: float = 0.5
+
+
+@dataclass(slots=True, eq=False)
+class _Flight:
+    """An item between its acceptance and its last answer. With order, its turn comes when the one before is done."""
+
+    request_id: str
+    size: int
+    unique: bool
+    turn: asyncio.Event | None
+    done: asyncio.Event | None
+
+
+class ItemStream(Generic[RequestT, AnswerT, ConfigT, SpecT]):
+    """Serves one stream: made for it, run once."""
+
+    def __init__(
+        self,
+        host: StreamHost,
+        dialect: StreamDialect[RequestT, AnswerT, ConfigT, SpecT],
+        open_session: Callable[[ConfigT], Awaitable[Session[AnswerT, SpecT]]],
+    ) -> None:
+        self._host = host
+        self._dialect = dialect
+        self._open_session = open_session
+        self._window = Window(host.limits, host.capacity)
+        self._seen = SeenIds(REMEMBERED_IDS)
+        self._outbox: asyncio.Queue[tuple[_Flight, Answer[AnswerT]] | None] = asyncio.Queue(host.limits.max_items)
+        self._assembly: tuple[_Flight, Assembly[SpecT], asyncio.TimerHandle] | None = None
+        self._discarded_id: str | None = None
+        self._last_done: asyncio.Event | None = None
+        self._requests_read = 0
+        self._reading_over = False
+        self._ending: ProtocolBreach | Draining | None = None
+
+    async def run(self, requests: AsyncIterator[RequestT], write: Callable[[AnswerT], Awaitable[None]]) -> None:
+        """Reads, works and writes until all is answered after the caller's half-close. Cancelling it stops all work.
+
+        Raises what ``open_session`` raises for a refused config; and, after every accepted item was answered, a
+        ``ProtocolBreach``, or ``Draining`` when the server stops.
+        """
+        session = await self._open(requests)
+        try:
+            await write(self._dialect.limits(self._host.limits))
+            async with asyncio.TaskGroup() as tasks:
+                reader = tasks.create_task(self._read_all(requests, session, tasks))
+                watcher = tasks.create_task(self._end_when_drained(reader))
+                await self._write_all(write)
+                watcher.cancel()
+        except BaseExceptionGroup as group:
+            raise group.exceptions[0] from None  # the siblings were cancelled for it
+        finally:
+            self._window.release_all()
+            await session.aclose()
+        if self._ending is not None:
+            raise self._ending
+
+    async def _open(self, requests: AsyncIterator[RequestT]) -> Session[AnswerT, SpecT]:
+        async for request in requests:
+            opening = self._dialect.read(request)
+            if not isinstance(opening, Opening):
+                raise ConfigMissing
+            if self._host.drain.begun:
+                raise Draining
+            return await self._open_session(opening.config)
+        raise ConfigMissing
+
+    # Reading
+
+    async def _read_all(
+        self, requests: AsyncIterator[RequestT], session: Session[AnswerT, SpecT], tasks: asyncio.TaskGroup
+    ) -> None:
+        try:
+            async for request in requests:
+                self._requests_read += 1
+                message = self._dialect.read(request)
+                del request  # an image's bytes are held once
+                match message:
+                    case Announcement():
+                        await self._take_item(message, session, tasks)
+                    case Chunk():
+                        self._take_chunk(message, session, tasks)
+                    case Opening():
+                        raise ConfigRepeated
+                    case _:
+                        raise MessageUnexpected("a message that is neither an item nor a chunk")
+                del message
+        except ProtocolBreach as breach:
+            self._ending = breach
+        except asyncio.CancelledError:
+            if self._ending is None:
+                raise
+        self._give_up_assembly(lambda of: ChunksMismatched(of.total_bytes, of.received_bytes), tasks)
+        self._reading_over = True
+        if self._window.items == 0:
+            self._outbox.put_nowait(None)
+
+    async def _take_item(
+        self, announced: Announcement[SpecT], session: Session[AnswerT, SpecT], tasks: asyncio.TaskGroup
+    ) -> None:
+        if self._assembly is not None:
+            raise MessageUnexpected(
+                f"an item came before the chunks of the item {self._assembly[0].request_id!r} were complete"
+            )
+        self._discarded_id = None
+        refusal = self._refusal_of(announced)
+        size = announced.size if refusal is None else 0
+        await self._window.acquire(size)
+        flight = self._take_off(announced.request_id, size, session.ordered, unique=refusal is None)
+        if refusal is not None:
+            if announced.chunked_bytes is not None:
+                self._discarded_id = announced.request_id
+            tasks.create_task(self._refuse(flight, refusal))
+        elif announced.chunked_bytes is not None:
+            timeout_s = session.item_timeout_s
+            late = asyncio.get_running_loop().call_later(
+                timeout_s, self._give_up_assembly, lambda _: ChunksLate(timeout_s), tasks
+            )
+            self._assembly = (flight, Assembly(announced, announced.chunked_bytes), late)
+        else:
+            item = Item(announced.request_id, announced.spec, announced.content, announced.digest)
+            tasks.create_task(self._work(flight, item, session))
+
+    def _refusal_of(self, announced: Announcement[SpecT]) -> ExpectedError | None:
+        length = len(announced.request_id)
+        if not 1 <= length <= MAX_REQUEST_ID_LENGTH:
+            return RequestIdInvalid(length, MAX_REQUEST_ID_LENGTH)
+        if announced.request_id in self._seen:
+            return DuplicateRequestId(announced.request_id)
+        if self._host.drain.begun:
+            return Draining()
+        if not announced.has_payload:
+            return PayloadMissing()
+        if announced.size > self._host.limits.max_item_bytes:
+            return self._dialect.too_large(value=announced.size, limit=self._host.limits.max_item_bytes)
+        return None
+
+    def _take_off(self, request_id: str, size: int, ordered: bool, *, unique: bool) -> _Flight:
+        done = asyncio.Event() if ordered else None
+        flight = _Flight(request_id, size, unique, self._last_done, done)
+        self._last_done = done
+        if unique:
+            self._seen.add(request_id)
+        current_call().items += 1
+        return flight
+
+    def _take_chunk(self, chunk: Chunk, session: Session[AnswerT, SpecT], tasks: asyncio.TaskGroup) -> None:
+        if self._assembly is None or chunk.request_id != self._assembly[0].request_id:
+            if chunk.request_id == self._discarded_id:
+                return
+            raise MessageUnexpected(f"a chunk came for {chunk.request_id!r}, which was not announced")
+        flight, assembly, late = self._assembly
+        if not assembly.add(chunk.data):
+            return
+        if assembly.received_bytes > assembly.total_bytes:
+            self._give_up_assembly(lambda of: ChunksMismatched(of.total_bytes, of.received_bytes), tasks)
+            return
+        late.cancel()
+        self._assembly = None
+        item = Item(flight.request_id, assembly.announced.spec, assembly.content())
+        tasks.create_task(self._work(flight, item, session))
+
+    def _give_up_assembly(self, error_of: Callable[[Assembly[SpecT]], ExpectedError], tasks: asyncio.TaskGroup) -> None:
+        if self._assembly is None:
+            return
+        flight, assembly, late = self._assembly
+        late.cancel()
+        self._assembly = None
+        self._discarded_id = flight.request_id
+        tasks.create_task(self._refuse(flight, error_of(assembly)))
+
+    # Working
+
+    async def _work(self, flight: _Flight, item: Item[SpecT], session: Session[AnswerT, SpecT]) -> None:
+        answered = False
+        try:
+            async with aclosing(session.handle(item)) as answers:
+                del item
+                async for answer in answers:
+                    await self._emit(flight, answer)
+                    if answer.last:
+                        answered = True
+                        return
+            raise RuntimeError("the session ended an item without a last answer")
+        except Exception as error:
+            if answered:
+                _log.error("stream.bug_after_last_answer", request_id=flight.request_id, exc_info=True)
+            else:
+                await self._refuse(flight, error)
+
+    async def _refuse(self, flight: _Flight, error: Exception) -> None:
+        current_call().failed_items += 1
+        await self._emit(flight, Answer((self._dialect.failure(flight.request_id, error),)))
+
+    async def _emit(self, flight: _Flight, answer: Answer[AnswerT]) -> None:
+        if flight.turn is not None:
+            await flight.turn.wait()
+        await self._outbox.put((flight, answer))
+        if answer.last and flight.done is not None:
+            flight.done.set()
+
+    # Writing
+
+    async def _write_all(self, write: Callable[[AnswerT], Awaitable[None]]) -> None:
+        while (entry := await self._outbox.get()) is not None:
+            flight, answer = entry
+            for message in answer.messages:
+                await write(message)
+            if answer.last:
+                if flight.unique:
+                    self._seen.settle(flight.request_id, frees_id=answer.frees_id)
+                self._window.release(flight.size)
+                if self._reading_over and self._window.items == 0:
+                    return
+
+    async def _end_when_drained(self, reader: asyncio.Task[None]) -> None:
+        await self._host.drain.wait_begun()
+        read_before = -1
+        while self._window.items or self._requests_read != read_before:
+            read_before = self._requests_read
+            await asyncio.sleep(self._host.drain_linger_s)
+        self._ending = Draining()
+        reader.cancel()

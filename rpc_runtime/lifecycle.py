@@ -1,0 +1,80 @@
+"""A process around one server: settings, logging, signals, drain, exit status."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import signal
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import TypeVar
+
+import structlog
+import uvloop
+from pydantic import ValidationError
+
+from rpc_runtime.drain import DrainSignal
+from rpc_runtime.log_setup import set_up_logging
+from rpc_runtime.server import RpcServer, Service
+from rpc_runtime.settings import ServerSettings
+
+SettingsT = TypeVar("SettingsT", bound=ServerSettings)
+
+_log = structlog.get_logger("rpc_runtime.lifecycle")
+
+
+def run_service(name: str, load: Callable[[], SettingsT], build: Callable[[SettingsT, DrainSignal], Service]) -> int:
+    """Runs the service until SIGTERM or SIGINT, drains, and returns the process's exit status.
+
+    0: every accepted item was finished within the grace. 1: some were cut short. 2: it could not start, for a wrong
+    setting or a taken address; one line on standard error says why. A second signal ends the grace at once.
+    """
+    try:
+        settings = load()
+    except ValidationError as error:
+        for fault in error.errors():
+            key = ".".join(str(part) for part in fault["loc"]) or "settings"
+            sys.stderr.write(f"{name}: setting {key}: {fault['msg']}\n")
+        return 2
+    set_up_logging(service=name, level=settings.log_level, format=settings.log_format)
+    try:
+        with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+            return runner.run(_serve(settings, build))
+    except OSError as error:
+        _log.error("lifecycle.cannot_start", error=str(error))
+        return 2
+
+
+async def _serve(settings: SettingsT, build: Callable[[SettingsT, DrainSignal], Service]) -> int:
+    asked = asyncio.Event()
+    insisted = asyncio.Event()
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, lambda: insisted.set() if asked.is_set() else asked.set())
+    drain = DrainSignal()
+    server = RpcServer(build(settings, drain), settings, drain)
+    address = await server.start()
+    if settings.ready_file is not None:
+        _write_whole(settings.ready_file, address)
+    try:
+        await asked.wait()
+    finally:
+        if settings.ready_file is not None:
+            settings.ready_file.unlink(missing_ok=True)
+    stop = asyncio.create_task(server.stop(settings.drain_grace_s))
+    hurry = asyncio.create_task(insisted.wait())
+    await asyncio.wait({stop, hurry}, return_when=asyncio.FIRST_COMPLETED)
+    if not stop.done():
+        _log.warning("lifecycle.second_signal")
+        stop.cancel()
+        await asyncio.wait({stop})
+        return 1
+    hurry.cancel()
+    return 0 if stop.result() else 1
+
+
+def _write_whole(path: Path, text: str) -> None:
+    part = path.with_name(f"{path.name}.{os.getpid()}")
+    part.write_text(text)
+    part.replace(path)

@@ -1,0 +1,125 @@
+"""What goes in and out of an item stream, whatever the items are, and the two parts that a service supplies."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncGenerator
+from dataclasses import dataclass
+from typing import Generic, Protocol, TypeVar
+
+from rpc_runtime.faults import ExpectedError
+
+RequestT_contra = TypeVar("RequestT_contra", contravariant=True)
+AnswerT_co = TypeVar("AnswerT_co", covariant=True)
+AnswerT = TypeVar("AnswerT")
+ConfigT = TypeVar("ConfigT")
+SpecT = TypeVar("SpecT")
+
+
+@dataclass(frozen=True, slots=True)
+class StreamLimits:
+    """What a server holds for one stream: items and bytes in flight, bytes of an item, bytes of a request message."""
+
+    max_items: int
+    max_bytes: int
+    max_item_bytes: int
+    max_message_bytes: int
+
+
+@dataclass(frozen=True, slots=True)
+class Opening(Generic[ConfigT]):
+    """The stream's config, its first request."""
+
+    config: ConfigT
+
+
+@dataclass(frozen=True, slots=True)
+class Announcement(Generic[SpecT]):
+    """An item as it arrives; of ``content``, ``digest`` and ``chunked_bytes`` one is set, or none by mistake."""
+
+    request_id: str
+    spec: SpecT
+    content: bytes | None = None
+    digest: bytes | None = None
+    chunked_bytes: int | None = None
+
+    @property
+    def size(self) -> int:
+        """Bytes of the item's content, here or still to come."""
+        return self.chunked_bytes or len(self.content or b"")
+
+    @property
+    def has_payload(self) -> bool:
+        """Whether it says in any way what is to be read."""
+        return not (self.content is None and self.digest is None and self.chunked_bytes is None)
+
+
+@dataclass(frozen=True, slots=True)
+class Chunk:
+    """The next bytes of the announced item."""
+
+    request_id: str
+    data: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class Item(Generic[SpecT]):
+    """An item that was accepted. ``content`` is None when only a digest was sent."""
+
+    request_id: str
+    spec: SpecT
+    content: bytes | None = None
+    digest: bytes | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Answer(Generic[AnswerT]):
+    """One answer to an item: messages that go out together. Each item gets one with ``last`` set, and none after it.
+
+    ``frees_id`` lets the caller send an item under the same id again.
+    """
+
+    messages: tuple[AnswerT, ...]
+    last: bool = True
+    frees_id: bool = False
+
+
+class StreamDialect(Protocol[RequestT_contra, AnswerT_co, ConfigT, SpecT]):
+    """Translates one RPC's messages."""
+
+    def read(self, request: RequestT_contra) -> Opening[ConfigT] | Announcement[SpecT] | Chunk | None:
+        """What a request is, or None when it is of no known kind."""
+        ...
+
+    def limits(self, limits: StreamLimits) -> AnswerT_co:
+        """The first answer."""
+        ...
+
+    def failure(self, request_id: str, error: BaseException) -> AnswerT_co:
+        """The last answer of an item that failed."""
+        ...
+
+    def too_large(self, *, value: int, limit: int) -> ExpectedError:
+        """The error for an item of ``value`` bytes where ``limit`` are allowed."""
+        ...
+
+
+class Session(Protocol[AnswerT, SpecT]):
+    """What a config opens: the work on the stream's items."""
+
+    @property
+    def ordered(self) -> bool:
+        """Whether answers come in the order of the items."""
+        ...
+
+    @property
+    def item_timeout_s(self) -> float:
+        """Bounds the time from an item's announcement to its last chunk."""
+        ...
+
+    def handle(self, item: Item[SpecT]) -> AsyncGenerator[Answer[AnswerT], None]:
+        """Answers one item. What it raises becomes the item's last answer. Closed early when the caller is gone."""
+        ...
+
+    async def aclose(self) -> None:
+        """Gives back what the config opened. Called once, after the last item."""
+        ...
