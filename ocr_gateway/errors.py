@@ -96,6 +96,7 @@ class ContentRequired(ExpectedError):
     """Only a digest was sent and nothing is cached for it."""
 
     field = "item.image.content"
+    frees_request_id = True
 
     def __init__(self) -> None:
         super().__init__("nothing is cached for this digest: send the content under the same request_id")

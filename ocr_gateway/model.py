@@ -214,3 +214,68 @@ class ProviderResult:
     page: Page
     billed_units: float = 0.0
     raw_response: bytes = b""
+
+
+class CacheOutcome(enum.Enum):
+    """Where a result came from."""
+
+    MISS = "miss"
+    MEMORY = "memory"
+    STORE = "store"
+    COALESCED = "coalesced"
+
+
+class CachePolicy(enum.Enum):
+    """How the cache is used."""
+
+    USE = "use"
+    REFRESH = "refresh"
+    BYPASS = "bypass"
+
+
+@dataclass(frozen=True, slots=True)
+class RecognitionSpec:
+    """How items are to be read: what a stream's config says."""
+
+    features: frozenset[Feature] = frozenset({Feature.TEXT})
+    provider: str | None = None
+    route: str | None = None
+    languages: tuple[str, ...] = ()
+    options: Mapping[str, str] = field(default_factory=dict)
+    cache_policy: CachePolicy = CachePolicy.USE
+    include_raw_response: bool = False
+    timeout_s: float = 300.0
+
+
+@dataclass(frozen=True, slots=True)
+class PageRequest:
+    """One image to be read. ``content`` is None when only its SHA-256 ``digest`` was sent."""
+
+    content: bytes | None
+    digest: bytes | None = None
+    regions: tuple[Rect, ...] = ()
+    preprocessing: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Fallback:
+    """A provider that was passed over, with a reason of the error contract."""
+
+    provider: str
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class Recognition:
+    """What became of a page: the encoded document and where it came from. Times in milliseconds."""
+
+    document: bytes
+    provider: str
+    model: str
+    cache: CacheOutcome
+    attempts: int = 0
+    billed_units: float = 0.0
+    fallbacks: tuple[Fallback, ...] = ()
+    queue_ms: float = 0.0
+    provider_ms: float = 0.0
+    raw_response: bytes = b""

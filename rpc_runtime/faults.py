@@ -30,6 +30,8 @@ class ExpectedError(Exception):
     field: str | None = None
     retry_after_s: float | None = None
     quota_subject: str | None = None
+    frees_request_id: bool = False
+    """Whether the caller may send an item under the same id again on the same stream."""
 
     @property
     def metadata(self) -> dict[str, str]:
@@ -69,12 +71,12 @@ class Fault:
         return status
 
 
-class FaultError(Exception):
-    """Carries a finished Fault to the fault boundary, which ends the call with it."""
+class StatusError(Exception):
+    """Carries a finished status, such as one that another service gave, to whoever answers the caller."""
 
-    def __init__(self, fault: Fault) -> None:
-        super().__init__(f"{fault.reason}: {fault.message}")
-        self.fault = fault
+    def __init__(self, status: status_pb2.Status) -> None:
+        super().__init__(status.message)
+        self.status = status
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,10 +93,12 @@ class FaultTable:
     def __init__(self, rows: Mapping[type[ExpectedError], FaultRow]) -> None:
         self.rows = dict(rows)
 
+    def status_of(self, error: BaseException) -> status_pb2.Status:
+        """The status for ``error``; an unknown type is logged with its trace and becomes an opaque INTERNAL."""
+        return error.status if isinstance(error, StatusError) else self.fault_of(error).to_status()
+
     def fault_of(self, error: BaseException) -> Fault:
-        """The fault for ``error``; an unknown type is logged with its trace and becomes an opaque INTERNAL."""
-        if isinstance(error, FaultError):
-            return error.fault
+        """The fault for an error of the table; for any other, INTERNAL."""
         row = self.rows.get(type(error)) if isinstance(error, ExpectedError) else None
         if row is None or not isinstance(error, ExpectedError):
             return internal_fault(error)

@@ -257,7 +257,8 @@ class ItemStream(Generic[RequestT, AnswerT, ConfigT, SpecT]):
 
     async def _refuse(self, flight: _Flight, error: Exception) -> None:
         current_call().failed_items += 1
-        await self._emit(flight, Answer((self._dialect.failure(flight.request_id, error),)))
+        frees_id = isinstance(error, ExpectedError) and error.frees_request_id
+        await self._emit(flight, Answer((self._dialect.failure(flight.request_id, error),), frees_id=frees_id))
 
     async def _emit(self, flight: _Flight, answer: Answer[AnswerT]) -> None:
         if flight.turn is not None:

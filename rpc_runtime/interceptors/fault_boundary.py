@@ -24,7 +24,7 @@ def fault_boundary(faults: FaultTable) -> CallLayer:
         except Exception as error:
             if context.done():
                 raise asyncio.CancelledError from error  # the caller is gone: nobody to tell
-            status = rpc_status.to_status(faults.fault_of(error).to_status())
+            status = rpc_status.to_status(faults.status_of(error))
             await context.abort(status.code, status.details or "", status.trailing_metadata or ())
 
     return boundary

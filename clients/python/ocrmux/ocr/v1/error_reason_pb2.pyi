@@ -40,8 +40,8 @@ class _ErrorReasonEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_ErrorReas
     """INVALID_ARGUMENT, ends the stream: a second configuration."""
     ERROR_REASON_FIELD_INVALID: _ErrorReason.ValueType  # 8
     """INVALID_ARGUMENT: a field of the configuration or the item has no meaning here; BadRequest names it."""
-    ERROR_REASON_REQUEST_ID_MISSING: _ErrorReason.ValueType  # 9
-    """INVALID_ARGUMENT: an item without an id."""
+    ERROR_REASON_REQUEST_ID_INVALID: _ErrorReason.ValueType  # 9
+    """INVALID_ARGUMENT: an item without an id, or with one that is too long."""
     ERROR_REASON_PAYLOAD_MISSING: _ErrorReason.ValueType  # 10
     """INVALID_ARGUMENT: an item without content, digest or announced chunks."""
     ERROR_REASON_MESSAGE_UNEXPECTED: _ErrorReason.ValueType  # 11
@@ -114,8 +114,8 @@ ERROR_REASON_CONFIG_REPEATED: ErrorReason.ValueType  # 7
 """INVALID_ARGUMENT, ends the stream: a second configuration."""
 ERROR_REASON_FIELD_INVALID: ErrorReason.ValueType  # 8
 """INVALID_ARGUMENT: a field of the configuration or the item has no meaning here; BadRequest names it."""
-ERROR_REASON_REQUEST_ID_MISSING: ErrorReason.ValueType  # 9
-"""INVALID_ARGUMENT: an item without an id."""
+ERROR_REASON_REQUEST_ID_INVALID: ErrorReason.ValueType  # 9
+"""INVALID_ARGUMENT: an item without an id, or with one that is too long."""
 ERROR_REASON_PAYLOAD_MISSING: ErrorReason.ValueType  # 10
 """INVALID_ARGUMENT: an item without content, digest or announced chunks."""
 ERROR_REASON_MESSAGE_UNEXPECTED: ErrorReason.ValueType  # 11

@@ -127,8 +127,8 @@ Global___ImagePayload: _TypeAlias = ImagePayload  # noqa: Y015
 
 @_typing.final
 class ContentChunk(_message.Message):
-    """A piece of content that was announced by ChunkedContent. The chunks of one item come in order; chunks of different
-    items may be mixed.
+    """A piece of content that was announced by ChunkedContent. The chunks of one item follow its announcement directly and
+    in order: on one stream nothing is gained by mixing them, and a server never holds two half-received items.
     """
 
     DESCRIPTOR: _descriptor.Descriptor

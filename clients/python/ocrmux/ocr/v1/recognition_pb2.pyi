@@ -194,7 +194,7 @@ class RecognitionConfig(_message.Message):
 
     @_builtins.property
     def item_timeout(self) -> _duration_pb2.Duration:
-        """Time for one item from its acceptance to its answer. Absent: the server's default. More than the server's maximum is
+        """Time for one item from its acceptance to its answer, for a document of each of its pages. Absent: the server's default. More than the server's maximum is
         cut to it.
         """
 
@@ -413,7 +413,7 @@ class PageAnswer(_message.Message):
 
     @_builtins.property
     def transform(self) -> _geometry_pb2.Transform:
-        """What preprocessing did to the page's geometry. Absent where nothing was done."""
+        """What preprocessing did to the page's geometry. Absent in the gateway's own answers."""
 
     @_builtins.property
     def steps(self) -> _containers.RepeatedCompositeFieldContainer[Global___AppliedStep]:

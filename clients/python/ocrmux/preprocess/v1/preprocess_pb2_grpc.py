@@ -62,8 +62,8 @@ class PreprocessServiceServicer:
     """
 
     def Recognize(self, request, context):
-        """Reads one image or document: its pages' results. An error of the item as a whole comes as the call's status; an
-        error of one page stands at that page.
+        """Reads one image or document: its pages' results. An error of the item as a whole, or of its only page, comes as the
+        call's status; an error of one page of several stands at that page.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')

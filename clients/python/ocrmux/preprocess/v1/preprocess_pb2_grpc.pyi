@@ -34,8 +34,8 @@ class PreprocessServiceStub:
     @_typing.overload
     def __new__(cls, channel: _aio.Channel) -> PreprocessServiceAsyncStub: ...
     Recognize: _grpc.UnaryUnaryMultiCallable[_preprocess_pb2.RecognizeRequest, _preprocess_pb2.RecognizeResponse]
-    """Reads one image or document: its pages' results. An error of the item as a whole comes as the call's status; an
-    error of one page stands at that page.
+    """Reads one image or document: its pages' results. An error of the item as a whole, or of its only page, comes as the
+    call's status; an error of one page of several stands at that page.
     """
     StreamRecognize: _grpc.StreamStreamMultiCallable[_preprocess_pb2.StreamRecognizeRequest, _preprocess_pb2.StreamRecognizeResponse]
     """The whole way for many images and documents: raw files in, results out. The first request configures, each later one
@@ -53,8 +53,8 @@ class PreprocessServiceAsyncStub(PreprocessServiceStub):
 
     def __init__(self, channel: _aio.Channel) -> None: ...
     Recognize: _aio.UnaryUnaryMultiCallable[_preprocess_pb2.RecognizeRequest, _preprocess_pb2.RecognizeResponse]  # type: ignore[assignment]
-    """Reads one image or document: its pages' results. An error of the item as a whole comes as the call's status; an
-    error of one page stands at that page.
+    """Reads one image or document: its pages' results. An error of the item as a whole, or of its only page, comes as the
+    call's status; an error of one page of several stands at that page.
     """
     StreamRecognize: _aio.StreamStreamMultiCallable[_preprocess_pb2.StreamRecognizeRequest, _preprocess_pb2.StreamRecognizeResponse]  # type: ignore[assignment]
     """The whole way for many images and documents: raw files in, results out. The first request configures, each later one
@@ -75,8 +75,8 @@ class PreprocessServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _preprocess_pb2.RecognizeRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_preprocess_pb2.RecognizeResponse, _abc.Awaitable[_preprocess_pb2.RecognizeResponse]]:
-        """Reads one image or document: its pages' results. An error of the item as a whole comes as the call's status; an
-        error of one page stands at that page.
+        """Reads one image or document: its pages' results. An error of the item as a whole, or of its only page, comes as the
+        call's status; an error of one page of several stands at that page.
         """
 
     @_abc_1.abstractmethod

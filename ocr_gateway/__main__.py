@@ -1,0 +1,10 @@
+"""``python -m ocr_gateway``: settings, composition, lifecycle."""
+
+from __future__ import annotations
+
+from ocr_gateway.composition import build_gateway
+from ocr_gateway.settings import GatewaySettings
+from rpc_runtime.lifecycle import run_service
+
+if __name__ == "__main__":
+    raise SystemExit(run_service("ocr_gateway", GatewaySettings, build_gateway))

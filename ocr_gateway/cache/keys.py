@@ -1,0 +1,55 @@
+"""The cache's key: everything that changes the answer, and nothing that does not."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+
+from ocr_gateway.model import Feature, Rect
+
+
+@dataclass(frozen=True, slots=True)
+class KeyParts:
+    """What the answer depends on. ``content_digest`` is the SHA-256 of the image as the gateway received it."""
+
+    content_digest: bytes
+    preprocessing: str
+    provider: str
+    model: str
+    features: frozenset[Feature]
+    schema_version: int
+    languages: tuple[str, ...] = ()
+    options: Mapping[str, str] = field(default_factory=dict)
+    regions: tuple[Rect, ...] = ()
+    raw_response: bool = False
+
+
+def digest_of(content: bytes) -> bytes:
+    """The SHA-256 of an image, 32 bytes."""
+    return hashlib.sha256(content).digest()
+
+
+def cache_key(parts: KeyParts) -> str:
+    """64 hexadecimal digits: the SHA-256 of the parts in a form in which no two different ones look the same."""
+    canonical = json.dumps(
+        [
+            parts.schema_version,
+            parts.content_digest.hex(),
+            parts.preprocessing,
+            parts.provider,
+            parts.model,
+            _names(parts.features),
+            list(parts.languages),
+            sorted(parts.options.items()),
+            [[region.x, region.y, region.width, region.height] for region in parts.regions],
+            parts.raw_response,
+        ],
+        separators=(",", ":"),
+    )
+    return hashlib.sha256(canonical.encode()).hexdigest()
+
+
+def _names(features: Iterable[Feature]) -> list[str]:
+    return sorted(feature.value for feature in features)

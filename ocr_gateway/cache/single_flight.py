@@ -1,0 +1,51 @@
+"""One call for many who ask for the same key at the same time."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Coroutine
+from typing import Any, Generic, TypeVar
+
+ResultT = TypeVar("ResultT")
+
+
+class _Flight(Generic[ResultT]):
+    def __init__(self, task: asyncio.Task[ResultT]) -> None:
+        self.task = task
+        self.waiters = 0
+
+
+class SingleFlight(Generic[ResultT]):
+    """Runs one call a key. A waiter that is cancelled leaves the others alone; with the last one goes the call.
+
+    The call's exception is raised to every waiter.
+    """
+
+    def __init__(self) -> None:
+        self._flights: dict[str, _Flight[ResultT]] = {}
+
+    def __len__(self) -> int:
+        return len(self._flights)
+
+    async def run(self, key: str, call: Callable[[], Coroutine[Any, Any, ResultT]]) -> tuple[ResultT, bool]:
+        """The call's result, and whether this waiter is the one that began it."""
+        flight = self._flights.get(key)
+        leads = flight is None
+        if flight is None:
+            flight = self._flights[key] = _Flight(asyncio.create_task(call(), name=f"flight-{key[:12]}"))
+            flight.task.add_done_callback(lambda _: self._forget(key, flight))
+        flight.waiters += 1
+        try:
+            await asyncio.wait({flight.task})
+        finally:
+            flight.waiters -= 1
+            if flight.waiters == 0 and not flight.task.done():
+                self._forget(key, flight)  # whoever asks from now on begins anew
+                flight.task.cancel()
+        return flight.task.result(), leads
+
+    def _forget(self, key: str, flight: _Flight[ResultT]) -> None:
+        if self._flights.get(key) is flight:
+            del self._flights[key]
+        if flight.task.done() and not flight.task.cancelled():
+            flight.task.exception()  # retrieved here, for the case that no waiter is left

@@ -1,0 +1,1 @@
+DELETE FROM result WHERE expires_at <= :now

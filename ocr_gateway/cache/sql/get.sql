@@ -1,0 +1,1 @@
+SELECT value FROM result WHERE key = :key AND expires_at > :now

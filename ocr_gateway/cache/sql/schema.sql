@@ -1,0 +1,8 @@
+CREATE TABLE IF NOT EXISTS result (
+    key        TEXT    PRIMARY KEY,
+    value      BLOB    NOT NULL,
+    bytes      INTEGER NOT NULL,
+    expires_at REAL    NOT NULL
+) WITHOUT ROWID;
+
+CREATE INDEX IF NOT EXISTS result_by_expiry ON result (expires_at);

@@ -1,0 +1,1 @@
+"""The way of an item to its provider: one lane per provider and feature."""

@@ -1,0 +1,281 @@
+"""The use case: cache, then one call for all who ask at once, then the route's providers, each by its lane."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from typing import Protocol
+from weakref import WeakValueDictionary
+
+import structlog
+
+from ocr_gateway.cache.entry import CacheEntry
+from ocr_gateway.cache.keys import KeyParts, cache_key, digest_of
+from ocr_gateway.cache.single_flight import SingleFlight
+from ocr_gateway.cache.two_level import TwoLevelCache
+from ocr_gateway.document_codec import SCHEMA_VERSION, encode_document
+from ocr_gateway.errors import (
+    ContentRequired,
+    DeadlineUnreachable,
+    FormatUnsupported,
+    ImageEmpty,
+    ImageTooLargeBytes,
+    ImageTooLargePixels,
+    ProviderNotConfigured,
+    ProviderTimeout,
+    ProviderUnavailable,
+)
+from ocr_gateway.image_header import ImageHeader, crop_png, read_header
+from ocr_gateway.model import (
+    CacheOutcome,
+    CachePolicy,
+    Fallback,
+    Page,
+    PageRequest,
+    ProviderCall,
+    ProviderResult,
+    Recognition,
+    RecognitionSpec,
+)
+from ocr_gateway.regions import check_regions, merge_regions, whole_pixels
+from ocr_gateway.routing import Candidate
+
+_log = structlog.get_logger("ocr_gateway.recognizer")
+
+
+class CandidateSource(Protocol):
+    """Who may read what a spec asks for, best first."""
+
+    def candidates(self, spec: RecognitionSpec) -> tuple[Candidate, ...]:
+        """At least one. Raises what routing raises."""
+        ...
+
+
+@dataclass(slots=True, weakref_slot=True)
+class _Progress:
+    """How far a call has come, for the error of whoever runs out of time."""
+
+    asked: str = ""
+
+
+class Recognizer:
+    """Reads pages. ``max_pixels`` bounds an image by its header, before anything is decoded."""
+
+    def __init__(
+        self,
+        candidates: CandidateSource,
+        cache: TwoLevelCache,
+        *,
+        max_pixels: int,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self._candidates = candidates
+        self._cache = cache
+        self._max_pixels = max_pixels
+        self._clock = clock
+        self._flights: SingleFlight[Recognition] = SingleFlight()
+        self._progress: WeakValueDictionary[str, _Progress] = WeakValueDictionary()
+
+    def check(self, spec: RecognitionSpec) -> None:
+        """Raises what routing raises for a spec that nobody can serve."""
+        self._candidates.candidates(spec)
+
+    async def recognize(self, request: PageRequest, spec: RecognitionSpec) -> Recognition:
+        """The page's recognition within ``spec.timeout_s`` seconds. Raises the errors of ``errors`` and no others."""
+        if request.content is not None and not request.content:
+            raise ImageEmpty
+        digest = digest_of(request.content) if request.content is not None else request.digest or b""
+        candidates = self._candidates.candidates(spec)
+        keys = [_key(request, spec, digest, candidate) for candidate in candidates]
+        if spec.cache_policy is CachePolicy.USE:
+            for key in keys:
+                if (found := await self._cache.get(key)) is not None:
+                    return _recalled(*found)
+        if request.content is None:
+            raise ContentRequired
+        return await self._read_within(request, request.content, spec, candidates, keys)
+
+    async def _read_within(
+        self,
+        request: PageRequest,
+        content: bytes,
+        spec: RecognitionSpec,
+        candidates: tuple[Candidate, ...],
+        keys: list[str],
+    ) -> Recognition:
+        flight_key = f"{spec.cache_policy.value}:{keys[0]}"
+        progress = self._progress.setdefault(flight_key, _Progress())
+
+        async def read() -> Recognition:
+            return await self._read(request, content, spec, candidates, keys, progress)
+
+        try:
+            async with asyncio.timeout(spec.timeout_s):
+                if spec.cache_policy is CachePolicy.BYPASS:
+                    return await read()
+                recognition, leads = await self._flights.run(flight_key, read)
+        except TimeoutError:
+            if progress.asked:
+                raise ProviderTimeout(progress.asked, spec.timeout_s) from None
+            raise DeadlineUnreachable(spec.timeout_s) from None
+        if leads:
+            return recognition
+        return replace(recognition, cache=CacheOutcome.COALESCED, attempts=0, billed_units=0.0)
+
+    async def _read(
+        self,
+        request: PageRequest,
+        content: bytes,
+        spec: RecognitionSpec,
+        candidates: tuple[Candidate, ...],
+        keys: list[str],
+        progress: _Progress,
+    ) -> Recognition:
+        header = read_header(content)
+        self._check_size(header, request)
+        fallbacks: list[Fallback] = []
+        for candidate, key in zip(candidates, keys, strict=True):
+            last = candidate is candidates[-1]
+            try:
+                recognition = await self._ask(request, content, header, spec, candidate, progress)
+            except (ProviderNotConfigured, ProviderUnavailable) as error:
+                if last:
+                    raise
+                reason = (
+                    "PROVIDER_NOT_CONFIGURED" if isinstance(error, ProviderNotConfigured) else "PROVIDER_UNAVAILABLE"
+                )
+                fallbacks.append(Fallback(candidate.provider.description.name, reason))
+                _log.warning("provider.passed_over", provider=error.provider, reason=reason, detail=str(error))
+                continue
+            if spec.cache_policy is not CachePolicy.BYPASS:
+                await self._cache.put(key, _entry(recognition))
+            return replace(recognition, fallbacks=tuple(fallbacks))
+        raise AssertionError("a route has at least one provider")
+
+    def _check_size(self, header: ImageHeader, request: PageRequest) -> None:
+        pixels = header.width * header.height
+        if pixels > self._max_pixels:
+            raise ImageTooLargePixels(value=pixels, limit=self._max_pixels)
+        check_regions(request.regions, header.width, header.height)
+
+    async def _ask(
+        self,
+        request: PageRequest,
+        content: bytes,
+        header: ImageHeader,
+        spec: RecognitionSpec,
+        candidate: Candidate,
+        progress: _Progress,
+    ) -> Recognition:
+        description = candidate.provider.description
+        _check_fit(content, header, candidate)
+        began = self._clock()
+        async with candidate.lane.hold():
+            turn = self._clock()
+            progress.asked = description.name
+            if request.regions:
+                result = await self._ask_regions(request, content, header, spec, candidate)
+            else:
+                result = await _call(candidate, _provider_call(content, header, spec))
+            done = self._clock()
+        return Recognition(
+            document=encode_document(result.page),
+            provider=description.name,
+            model=candidate.provider.status.model,
+            cache=CacheOutcome.MISS,
+            attempts=len(request.regions) or 1,
+            billed_units=result.billed_units,
+            queue_ms=(turn - began) * 1000,
+            provider_ms=(done - turn) * 1000,
+            raw_response=result.raw_response,
+        )
+
+    async def _ask_regions(
+        self, request: PageRequest, content: bytes, header: ImageHeader, spec: RecognitionSpec, candidate: Candidate
+    ) -> ProviderResult:
+        parts: list[tuple[Page, float, float]] = []
+        billed_units = 0.0
+        for region in map(whole_pixels, request.regions):
+            crop = await asyncio.to_thread(crop_png, content, region)
+            call = _provider_call(crop, read_header(crop), spec)
+            result = await _call(candidate, call)
+            billed_units += result.billed_units
+            parts.append((result.page, region.x, region.y))
+        return ProviderResult(merge_regions(parts, header.width, header.height), billed_units)
+
+
+def _key(request: PageRequest, spec: RecognitionSpec, digest: bytes, candidate: Candidate) -> str:
+    return cache_key(
+        KeyParts(
+            content_digest=digest,
+            preprocessing=request.preprocessing,
+            provider=candidate.provider.description.name,
+            model=candidate.provider.status.model,
+            features=spec.features,
+            schema_version=SCHEMA_VERSION,
+            languages=spec.languages,
+            options=spec.options,
+            regions=request.regions,
+            raw_response=spec.include_raw_response,
+        )
+    )
+
+
+def _check_fit(content: bytes, header: ImageHeader, candidate: Candidate) -> None:
+    limits = candidate.support.limits
+    if limits.media_types and header.media_type not in limits.media_types:
+        raise FormatUnsupported(header.media_type, limits.media_types)
+    if limits.max_bytes and len(content) > limits.max_bytes:
+        raise ImageTooLargeBytes(value=len(content), limit=limits.max_bytes)
+    pixels = header.width * header.height
+    if limits.max_pixels and pixels > limits.max_pixels:
+        raise ImageTooLargePixels(value=pixels, limit=limits.max_pixels)
+
+
+def _provider_call(image: bytes, header: ImageHeader, spec: RecognitionSpec) -> ProviderCall:
+    return ProviderCall(
+        image=image,
+        media_type=header.media_type,
+        width=header.width,
+        height=header.height,
+        features=spec.features,
+        languages=spec.languages,
+        options=spec.options,
+        include_raw_response=spec.include_raw_response,
+    )
+
+
+async def _call(candidate: Candidate, call: ProviderCall) -> ProviderResult:
+    """One call. Whatever a provider raises comes out as an ``Exception``, so that an item always gets its answer."""
+    try:
+        return await candidate.provider.recognize(call)
+    except asyncio.CancelledError as error:
+        task = asyncio.current_task()
+        if task is None or task.cancelling():
+            raise
+        raise RuntimeError("a provider cancelled itself") from error
+    except Exception:
+        raise
+    except BaseException as error:
+        raise RuntimeError(f"a provider raised {type(error).__name__}") from error
+
+
+def _recalled(entry: CacheEntry, outcome: CacheOutcome) -> Recognition:
+    return Recognition(
+        document=entry.document,
+        provider=entry.provider,
+        model=entry.model,
+        cache=outcome,
+        raw_response=entry.raw_response,
+    )
+
+
+def _entry(recognition: Recognition) -> CacheEntry:
+    return CacheEntry(
+        document=recognition.document,
+        provider=recognition.provider,
+        model=recognition.model,
+        raw_response=recognition.raw_response,
+    )

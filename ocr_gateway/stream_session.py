@@ -1,0 +1,81 @@
+"""One StreamRecognize: its messages, and the work on its items."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import AsyncGenerator
+
+from ocr_gateway.errors import ImageTooLargeBytes
+from ocr_gateway.model import PageRequest, RecognitionSpec
+from ocr_gateway.recognizer import Recognizer
+from ocr_gateway.translation import PageSpec, announcement_of, page_answer
+from ocrmux.gateway.v1 import gateway_pb2
+from ocrmux.ocr.v1 import recognition_pb2
+from rpc_runtime.faults import ExpectedError, FaultTable
+from rpc_runtime.stream_messages import Announcement, Answer, Chunk, Item, Opening, StreamLimits
+
+GatewayAnswer = gateway_pb2.StreamRecognizeResponse
+
+
+class GatewayDialect:
+    """Translates StreamRecognize's messages."""
+
+    def __init__(self, faults: FaultTable) -> None:
+        self._faults = faults
+
+    def read(
+        self, request: gateway_pb2.StreamRecognizeRequest
+    ) -> Opening[gateway_pb2.GatewayStreamConfig] | Announcement[PageSpec] | Chunk | None:
+        """What a request is."""
+        match request.WhichOneof("message"):
+            case "item":
+                return announcement_of(request.item)
+            case "chunk":
+                return Chunk(request.chunk.request_id, request.chunk.data)
+            case "config":
+                return Opening(request.config)
+            case _:
+                return None
+
+    def limits(self, limits: StreamLimits) -> GatewayAnswer:
+        """The first answer."""
+        return GatewayAnswer(
+            limits=recognition_pb2.StreamLimits(
+                max_items_in_flight=limits.max_items,
+                max_bytes_in_flight=limits.max_bytes,
+                max_item_bytes=limits.max_item_bytes,
+                max_message_bytes=limits.max_message_bytes,
+            )
+        )
+
+    def failure(self, request_id: str, error: BaseException) -> GatewayAnswer:
+        """The answer of an item that failed."""
+        status = self._faults.status_of(error)
+        return GatewayAnswer(
+            answer=recognition_pb2.PageAnswer(request_id=request_id, page=1, last_page=True, page_count=1, error=status)
+        )
+
+    def too_large(self, *, value: int, limit: int) -> ExpectedError:
+        """The error for an image that is too large."""
+        return ImageTooLargeBytes(value=value, limit=limit)
+
+
+class GatewaySession:
+    """The work on one stream's items."""
+
+    def __init__(self, recognizer: Recognizer, spec: RecognitionSpec, *, ordered: bool) -> None:
+        self._recognizer = recognizer
+        self._spec = spec
+        self.ordered = ordered
+        self.item_timeout_s = spec.timeout_s
+
+    async def handle(self, item: Item[PageSpec]) -> AsyncGenerator[Answer[GatewayAnswer], None]:
+        """Reads one item."""
+        began = time.monotonic()
+        request = PageRequest(item.content, item.digest, item.spec.regions, item.spec.preprocessing)
+        recognition = await self._recognizer.recognize(request, self._spec)
+        total_ms = (time.monotonic() - began) * 1000
+        yield Answer((GatewayAnswer(answer=page_answer(item.request_id, recognition, total_ms=total_ms)),))
+
+    async def aclose(self) -> None:
+        """Nothing is held."""

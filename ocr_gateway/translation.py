@@ -1,0 +1,203 @@
+"""Between the protos and the gateway's vocabulary."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from ocr_gateway.errors import FieldInvalid
+from ocr_gateway.lanes.concurrency import ConcurrencyLimit
+from ocr_gateway.model import (
+    CacheOutcome,
+    CachePolicy,
+    Feature,
+    FeatureSupport,
+    PagePreference,
+    ProviderKind,
+    ProviderState,
+    Recognition,
+    RecognitionSpec,
+    Rect,
+)
+from ocr_gateway.providers.base import Provider
+from ocr_gateway.routing import Route
+from ocrmux.gateway.v1 import gateway_pb2
+from ocrmux.ocr.v1 import geometry_pb2, image_pb2, recognition_pb2
+from rpc_runtime.stream_messages import Announcement
+
+_FEATURES = {
+    recognition_pb2.FEATURE_UNSPECIFIED: Feature.TEXT,
+    recognition_pb2.FEATURE_TEXT: Feature.TEXT,
+    recognition_pb2.FEATURE_TABLE: Feature.TABLE,
+    recognition_pb2.FEATURE_ID_DOCUMENT: Feature.ID_DOCUMENT,
+}
+_FEATURE_NUMBERS = {
+    Feature.TEXT: recognition_pb2.FEATURE_TEXT,
+    Feature.TABLE: recognition_pb2.FEATURE_TABLE,
+    Feature.ID_DOCUMENT: recognition_pb2.FEATURE_ID_DOCUMENT,
+}
+_POLICIES = {
+    recognition_pb2.CACHE_POLICY_UNSPECIFIED: CachePolicy.USE,
+    recognition_pb2.CACHE_POLICY_USE: CachePolicy.USE,
+    recognition_pb2.CACHE_POLICY_REFRESH: CachePolicy.REFRESH,
+    recognition_pb2.CACHE_POLICY_BYPASS: CachePolicy.BYPASS,
+}
+_OUTCOMES = {
+    CacheOutcome.MISS: recognition_pb2.CACHE_OUTCOME_MISS,
+    CacheOutcome.MEMORY: recognition_pb2.CACHE_OUTCOME_MEMORY,
+    CacheOutcome.STORE: recognition_pb2.CACHE_OUTCOME_STORE,
+    CacheOutcome.COALESCED: recognition_pb2.CACHE_OUTCOME_COALESCED,
+}
+_KINDS = {
+    ProviderKind.EMBEDDED: gateway_pb2.PROVIDER_KIND_EMBEDDED,
+    ProviderKind.SELF_HOSTED: gateway_pb2.PROVIDER_KIND_SELF_HOSTED,
+    ProviderKind.CLOUD: gateway_pb2.PROVIDER_KIND_CLOUD,
+}
+_STATES = {
+    ProviderState.SERVING: gateway_pb2.PROVIDER_STATE_SERVING,
+    ProviderState.STARTING: gateway_pb2.PROVIDER_STATE_STARTING,
+    ProviderState.NOT_CONFIGURED: gateway_pb2.PROVIDER_STATE_NOT_CONFIGURED,
+    ProviderState.RESTED: gateway_pb2.PROVIDER_STATE_RESTED,
+    ProviderState.QUOTA_SPENT: gateway_pb2.PROVIDER_STATE_QUOTA_SPENT,
+}
+_PREFERENCES = {
+    PagePreference.UNTOUCHED: gateway_pb2.PAGE_PREFERENCE_UNTOUCHED,
+    PagePreference.CLEANED_GREY: gateway_pb2.PAGE_PREFERENCE_CLEANED_GREY,
+    PagePreference.BILEVEL: gateway_pb2.PAGE_PREFERENCE_BILEVEL,
+}
+
+
+def spec_of(
+    config: recognition_pb2.RecognitionConfig, *, default_timeout_s: float, max_timeout_s: float
+) -> RecognitionSpec:
+    """How items are to be read. Raises FieldInvalid for a value that has no meaning."""
+    timeout_s = default_timeout_s
+    if config.HasField("item_timeout"):
+        timeout_s = min(config.item_timeout.ToTimedelta().total_seconds(), max_timeout_s)
+        if timeout_s <= 0:
+            raise FieldInvalid("recognition.item_timeout", "an item's time is above zero")
+    return RecognitionSpec(
+        features=frozenset(_feature(number) for number in config.features) or frozenset({Feature.TEXT}),
+        provider=config.provider or None,
+        route=config.route or None,
+        languages=tuple(config.languages),
+        options=dict(config.provider_options),
+        cache_policy=_policy(config.cache_policy),
+        include_raw_response=config.include_raw_response,
+        timeout_s=timeout_s,
+    )
+
+
+def _feature(number: int) -> Feature:
+    for known, feature in _FEATURES.items():
+        if known == number:
+            return feature
+    raise FieldInvalid("recognition.features", f"there is no feature of the number {number}")
+
+
+def _policy(number: int) -> CachePolicy:
+    for known, policy in _POLICIES.items():
+        if known == number:
+            return policy
+    raise FieldInvalid("recognition.cache_policy", f"there is no cache policy of the number {number}")
+
+
+class PageSpec:
+    """What is said of an item besides its image: regions, and the preprocessing that it has been through."""
+
+    __slots__ = ("preprocessing", "regions")
+
+    def __init__(self, regions: Iterable[geometry_pb2.Rect], preprocessing: str) -> None:
+        self.regions = tuple(Rect(r.x, r.y, r.width, r.height) for r in regions)
+        self.preprocessing = preprocessing
+
+
+def announcement_of(item: gateway_pb2.GatewayItem) -> Announcement[PageSpec]:
+    """An item as it arrives."""
+    spec = PageSpec(item.regions, item.preprocessing)
+    source = item.image.WhichOneof("source")
+    if source == "content":
+        return Announcement(item.request_id, spec, content=item.image.content)
+    if source == "digest":
+        return Announcement(item.request_id, spec, digest=digest_value(item.image.digest))
+    if source == "chunked":
+        return Announcement(item.request_id, spec, chunked_bytes=item.image.chunked.total_bytes)
+    return Announcement(item.request_id, spec)
+
+
+def digest_value(digest: image_pb2.ContentDigest) -> bytes:
+    """The digest's bytes; empty, so that nothing can be cached for it, when it is no SHA-256."""
+    known = digest.algorithm == image_pb2.DIGEST_ALGORITHM_SHA256 and len(digest.value) == 32
+    return digest.value if known else b""
+
+
+def page_answer(request_id: str, recognition: Recognition, *, total_ms: float) -> recognition_pb2.PageAnswer:
+    """The answer of an item that was read: it has one page."""
+    answer = recognition_pb2.PageAnswer(
+        request_id=request_id,
+        page=1,
+        last_page=True,
+        page_count=1,
+        provenance=recognition_pb2.Provenance(
+            provider=recognition.provider,
+            model=recognition.model,
+            cache=_OUTCOMES[recognition.cache],
+            attempts=recognition.attempts,
+            fallbacks=[
+                recognition_pb2.Fallback(provider=fallback.provider, reason=fallback.reason)
+                for fallback in recognition.fallbacks
+            ],
+            billed_units=recognition.billed_units,
+            timings=recognition_pb2.Timings(
+                queue_ms=recognition.queue_ms, provider_ms=recognition.provider_ms, total_ms=total_ms
+            ),
+        ),
+        raw_response=recognition.raw_response,
+    )
+    answer.document.MergeFromString(recognition.document)
+    answer.document.SetInParent()
+    return answer
+
+
+def provider_message(provider: Provider, lane: ConcurrencyLimit) -> gateway_pb2.Provider:
+    """A provider as ListProviders shows it."""
+    description, status = provider.description, provider.status
+    return gateway_pb2.Provider(
+        name=description.name,
+        display_name=description.display_name,
+        kind=_KINDS[description.kind],
+        model=status.model,
+        state=_STATES[status.state],
+        state_detail=status.detail,
+        features=[
+            _feature_message(feature, support, lane)
+            for feature, support in sorted(description.features.items(), key=lambda pair: pair[0].value)
+        ],
+        languages=description.languages,
+    )
+
+
+def _feature_message(feature: Feature, support: FeatureSupport, lane: ConcurrencyLimit) -> gateway_pb2.ProviderFeature:
+    limits = support.limits
+    return gateway_pb2.ProviderFeature(
+        feature=_FEATURE_NUMBERS[feature],
+        limits=gateway_pb2.ImageLimits(
+            max_bytes=limits.max_bytes,
+            max_pixels=limits.max_pixels,
+            max_side_px=limits.max_side_px,
+            min_side_px=limits.min_side_px,
+            max_aspect=limits.max_aspect,
+            media_types=limits.media_types,
+        ),
+        quota=gateway_pb2.Quota(
+            requests_per_second=support.requests_per_second,
+            max_concurrency=support.max_concurrency,
+            in_progress=lane.in_progress,
+            waiting=lane.waiting,
+        ),
+        page_preference=_PREFERENCES[support.page_preference],
+    )
+
+
+def route_message(route: Route) -> gateway_pb2.Route:
+    """A route as ListProviders shows it."""
+    return gateway_pb2.Route(name=route.name, feature=_FEATURE_NUMBERS[route.feature], providers=route.providers)

@@ -1,0 +1,83 @@
+"""The one place that builds the preprocess service's objects and reads its settings."""
+
+from __future__ import annotations
+
+import random
+
+import grpc
+
+from ocrmux.preprocess.v1 import preprocess_pb2, preprocess_pb2_grpc
+from preprocess_service.fault_table import FAULT_TABLE
+from preprocess_service.gateway_link import GatewayLink
+from preprocess_service.model import PAGE_MEDIA_TYPES, PageFit, SourceLimits
+from preprocess_service.pipeline import Pipeline
+from preprocess_service.servicer import PreprocessServicer
+from preprocess_service.settings import PreprocessSettings
+from preprocess_service.worker_pool import WorkerPool
+from rpc_runtime.channel import open_channel
+from rpc_runtime.drain import DrainSignal
+from rpc_runtime.faults import FaultTable
+from rpc_runtime.health import HealthBoard
+from rpc_runtime.server import stream_host
+
+
+class PreprocessProcess:
+    """The preprocess service as the runtime runs it."""
+
+    def __init__(self, settings: PreprocessSettings, drain: DrainSignal) -> None:
+        self._health: HealthBoard | None = None
+        self._pool = WorkerPool(settings.workers)
+        self._link = GatewayLink(
+            open_channel(
+                settings.gateway_target,
+                ca_file=settings.gateway_ca_file,
+                cert_file=settings.gateway_cert_file,
+                key_file=settings.gateway_key_file,
+            ),
+            retry_s=settings.gateway_retry_s,
+            connect_timeout_s=settings.gateway_connect_timeout_s,
+            on_state=self._on_gateway_state,
+            random_source=random.SystemRandom(),
+        )
+        limits = SourceLimits(
+            max_bytes=settings.max_item_bytes, max_pixels=settings.max_pixels, max_pages=settings.max_pages
+        )
+        self._servicer = PreprocessServicer(
+            Pipeline(self._pool, limits),
+            self._link,
+            stream_host(settings, drain),
+            FAULT_TABLE,
+            fit=PageFit(
+                media_types=PAGE_MEDIA_TYPES, max_bytes=settings.page_max_bytes, max_side_px=settings.page_max_side_px
+            ),
+            pages_ahead=settings.pages_ahead,
+            default_timeout_s=settings.item_timeout_s,
+            max_timeout_s=settings.max_item_timeout_s,
+        )
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """PreprocessService's full name."""
+        return (preprocess_pb2.DESCRIPTOR.services_by_name["PreprocessService"].full_name,)
+
+    @property
+    def faults(self) -> FaultTable:
+        """The service's fault table."""
+        return FAULT_TABLE
+
+    def register(self, server: grpc.aio.Server) -> None:
+        """Adds the servicer."""
+        preprocess_pb2_grpc.add_PreprocessServiceServicer_to_server(self._servicer, server)
+
+    async def start(self, health: HealthBoard) -> None:
+        """Takes note of the board; the gateway is reached with the first stream."""
+        self._health = health
+
+    async def close(self) -> None:
+        """Closes the channel and the workers."""
+        await self._link.close()
+        await self._pool.close()
+
+    async def _on_gateway_state(self, reachable: bool) -> None:
+        if self._health is not None:
+            await self._health.set_component("gateway", reachable)

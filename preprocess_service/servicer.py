@@ -1,0 +1,142 @@
+"""PreprocessService: the RPC methods and nothing else."""
+
+from __future__ import annotations
+
+from contextlib import aclosing
+from typing import Any
+
+import grpc
+
+from ocrmux.ocr.v1 import recognition_pb2
+from ocrmux.preprocess.v1 import preprocess_pb2, preprocess_pb2_grpc
+from preprocess_service.errors import FieldInvalid, ImageTooLargeBytes
+from preprocess_service.gateway_link import GatewayLink
+from preprocess_service.model import PageFailure, PageFit, Source
+from preprocess_service.page_relay import Normalization
+from preprocess_service.pipeline import Pipeline
+from preprocess_service.profiles import fingerprint, resolve
+from preprocess_service.stream_session import NormalizeDialect, NormalizeSession, RecognizeDialect, RecognizeSession
+from preprocess_service.translation import SourceSpec, announcement_of, item_timeout_s, page_message
+from rpc_runtime.faults import FaultTable, StatusError
+from rpc_runtime.item_stream import ItemStream, StreamHost
+from rpc_runtime.protocol_errors import PayloadMissing
+from rpc_runtime.stream_messages import Item
+
+Context = grpc.aio.ServicerContext[Any, Any]
+
+
+class PreprocessServicer(preprocess_pb2_grpc.PreprocessServiceServicer):
+    """Errors leave as exceptions; the fault boundary makes statuses of them."""
+
+    def __init__(
+        self,
+        pipeline: Pipeline,
+        link: GatewayLink,
+        host: StreamHost,
+        faults: FaultTable,
+        *,
+        fit: PageFit,
+        pages_ahead: int,
+        default_timeout_s: float,
+        max_timeout_s: float,
+    ) -> None:
+        self._pipeline = pipeline
+        self._link = link
+        self._host = host
+        self._faults = faults
+        self._fit = fit
+        self._pages_ahead = pages_ahead
+        self._default_timeout_s = default_timeout_s
+        self._max_timeout_s = max_timeout_s
+        self._recognize_dialect = RecognizeDialect(faults)
+        self._normalize_dialect = NormalizeDialect(faults)
+
+    async def Recognize(
+        self, request: preprocess_pb2.RecognizeRequest, _context: Context
+    ) -> preprocess_pb2.RecognizeResponse:
+        """One image or document."""
+        item = self._unary_item(request.item)
+        size = len(item.content or b"")
+        await self._host.capacity.acquire(size, first=True)
+        try:
+            session = await self._recognize_session(request.recognition, request.normalization, ordered=True)
+            try:
+                async with aclosing(session.answers(item)) as pages:
+                    answers = [answer async for answer in pages]
+            finally:
+                await session.aclose()
+        finally:
+            self._host.capacity.release(size)
+        if len(answers) == 1 and answers[0].HasField("error"):
+            raise StatusError(answers[0].error)
+        return preprocess_pb2.RecognizeResponse(answers=answers)
+
+    async def StreamRecognize(self, requests: Any, context: Context) -> None:  # type: ignore[override]
+        """The whole way for many."""
+        await ItemStream(self._host, self._recognize_dialect, self._open_recognize).run(requests, context.write)
+
+    async def Normalize(
+        self, request: preprocess_pb2.NormalizeRequest, _context: Context
+    ) -> preprocess_pb2.NormalizeResponse:
+        """One page, without recognition."""
+        item = self._unary_item(request.item)
+        how = self._normalization(request.normalization)
+        number = request.page or 1
+        source = Source(item.content or b"", item.spec.password)
+        await self._host.capacity.acquire(len(source.content), first=True)
+        try:
+            pages = self._pipeline.pages(source, how.profile, how.fit, first_page=number, last_page=number)
+            made = [page async for page in pages]
+        finally:
+            self._host.capacity.release(len(source.content))
+        page = made[0]
+        if isinstance(page, PageFailure):
+            raise page.error
+        return preprocess_pb2.NormalizeResponse(page=page_message(page, inline=True), page_count=page.page_count)
+
+    async def StreamNormalize(self, requests: Any, context: Context) -> None:  # type: ignore[override]
+        """Normalisation alone for many."""
+        await ItemStream(self._host, self._normalize_dialect, self._open_normalize).run(requests, context.write)
+
+    async def _open_recognize(self, config: preprocess_pb2.RecognizeStreamConfig) -> RecognizeSession:
+        return await self._recognize_session(config.recognition, config.normalization, ordered=config.ordered)
+
+    async def _open_normalize(self, config: preprocess_pb2.NormalizeStreamConfig) -> NormalizeSession:
+        how = self._normalization(config.normalization)
+        return NormalizeSession(
+            self._pipeline, how, self._faults, ordered=config.ordered, item_timeout_s=self._default_timeout_s
+        )
+
+    async def _recognize_session(
+        self,
+        recognition: recognition_pb2.RecognitionConfig,
+        normalization: preprocess_pb2.NormalizationConfig,
+        *,
+        ordered: bool,
+    ) -> RecognizeSession:
+        timeout_s = item_timeout_s(recognition, default_s=self._default_timeout_s, max_s=self._max_timeout_s)
+        how = self._normalization(normalization)
+        return RecognizeSession(
+            self._pipeline,
+            how,
+            await self._link.open_stream(recognition),
+            self._faults,
+            ordered=ordered,
+            item_timeout_s=timeout_s,
+            pages_ahead=self._pages_ahead,
+        )
+
+    def _normalization(self, config: preprocess_pb2.NormalizationConfig) -> Normalization:
+        overrides = dict(config.overrides)
+        return Normalization(resolve(config.profile, overrides), fingerprint(config.profile, overrides), self._fit)
+
+    def _unary_item(self, message: preprocess_pb2.SourceItem) -> Item[SourceSpec]:
+        announced = announcement_of(message)
+        if announced.chunked_bytes is not None:
+            raise FieldInvalid("item.image.chunked", "chunks are for streams: a unary call takes the content whole")
+        if not announced.has_payload:
+            raise PayloadMissing
+        limit = self._host.limits.max_item_bytes
+        if announced.size > limit:
+            raise ImageTooLargeBytes(value=announced.size, limit=limit)
+        return Item(announced.request_id, announced.spec, announced.content, announced.digest)

@@ -1,0 +1,35 @@
+"""The preprocess service's settings: the environment, prefix PREPROCESS_."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+from pydantic import Field
+from pydantic_settings import SettingsConfigDict
+
+from rpc_runtime.settings import MIB, ServerSettings
+
+
+class PreprocessSettings(ServerSettings):
+    """One preprocess process. Times are in seconds, sizes in bytes."""
+
+    model_config = SettingsConfigDict(env_prefix="PREPROCESS_", frozen=True, extra="ignore")
+
+    listen: str = "127.0.0.1:50051"
+    gateway_target: str = Field(default="127.0.0.1:50052", description="The gateway, as a gRPC target.")
+    gateway_ca_file: Path | None = Field(default=None, description="PEM; turns TLS to the gateway on.")
+    gateway_cert_file: Path | None = Field(
+        default=None, description="PEM; shown to it, with gateway_key_file."
+    )
+    gateway_key_file: Path | None = None
+    gateway_retry_s: float = Field(default=10.0, ge=0, description="Pages are asked again so long when it goes away.")
+    gateway_connect_timeout_s: float = Field(default=10.0, gt=0)
+    workers: int = Field(default_factory=lambda: max(1, os.cpu_count() or 1), ge=1, description="Threads for images.")
+    pages_ahead: int = Field(default=4, ge=1, description="Pages of one document that are read at one time.")
+    max_pixels: int = Field(default=100_000_000, ge=1, description="Of one page, by its header.")
+    max_pages: int = Field(default=2000, ge=1, description="Of one document.")
+    page_max_side_px: int = Field(
+        default=8192, ge=0, description="A longer side is brought down to it; 0: never."
+    )
+    page_max_bytes: int = Field(default=20 * MIB, ge=0, description="Of a normalised page; 0: no limit.")

@@ -1,0 +1,165 @@
+"""Between the protos and the service's vocabulary; places of an answer are taken back to the source image here."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+
+from ocrmux.ocr.v1 import document_pb2, geometry_pb2, image_pb2, recognition_pb2
+from ocrmux.preprocess.v1 import preprocess_pb2
+from preprocess_service.errors import FieldInvalid, RegionOutOfImage
+from preprocess_service.model import IDENTITY, AppliedStep, Homography, NormalizedPage, Size
+from rpc_runtime.stream_messages import Announcement
+
+_SLACK_PX = 0.5
+"""A region may reach this far over the edge, for callers that round."""
+
+
+@dataclass(frozen=True, slots=True)
+class SourceSpec:
+    """What is said of an item besides its file. Regions are in pixels of the source image."""
+
+    regions: tuple[geometry_pb2.Rect, ...]
+    password: str
+
+
+def announcement_of(item: preprocess_pb2.SourceItem) -> Announcement[SourceSpec]:
+    """An item as it arrives."""
+    spec = SourceSpec(tuple(item.regions), item.password)
+    match item.image.WhichOneof("source"):
+        case "content":
+            return Announcement(item.request_id, spec, content=item.image.content)
+        case "digest":
+            return Announcement(item.request_id, spec, digest=item.image.digest.value)
+        case "chunked":
+            return Announcement(item.request_id, spec, chunked_bytes=item.image.chunked.total_bytes)
+        case _:
+            return Announcement(item.request_id, spec)
+
+
+def item_timeout_s(config: recognition_pb2.RecognitionConfig, *, default_s: float, max_s: float) -> float:
+    """The time for each page, seconds. Raises FieldInvalid for a time that is not above zero."""
+    if not config.HasField("item_timeout"):
+        return default_s
+    asked_s = config.item_timeout.ToTimedelta().total_seconds()
+    if asked_s <= 0:
+        raise FieldInvalid("recognition.item_timeout", "an item's time is above zero")
+    return min(asked_s, max_s)
+
+
+def regions_on_page(regions: Iterable[geometry_pb2.Rect], page: NormalizedPage) -> tuple[geometry_pb2.Rect, ...]:
+    """The regions in pixels of the normalised page: of each the upright rectangle around it, cut to the page.
+
+    Raises RegionOutOfImage for one that has no area or does not lie inside the source image.
+    """
+    size, to_page = page.source_size, page.page_to_source.inverse()
+    moved: list[geometry_pb2.Rect] = []
+    for region in regions:
+        x, y, right, bottom = region.x, region.y, region.x + region.width, region.y + region.height
+        inside = x >= 0 and y >= 0 and right <= size.width + _SLACK_PX and bottom <= size.height + _SLACK_PX
+        if not (inside and region.width > 0 and region.height > 0):
+            raise RegionOutOfImage(
+                (region.x, region.y, region.width, region.height), width=size.width, height=size.height
+            )
+        corners = to_page.apply([(x, y), (right, y), (right, bottom), (x, bottom)])
+        left, top = max(0.0, min(px for px, _ in corners)), max(0.0, min(py for _, py in corners))
+        moved.append(
+            geometry_pb2.Rect(
+                x=left,
+                y=top,
+                width=min(float(page.page_size.width), max(px for px, _ in corners)) - left,
+                height=min(float(page.page_size.height), max(py for _, py in corners)) - top,
+            )
+        )
+    return tuple(moved)
+
+
+def relay_answer(
+    answer: recognition_pb2.PageAnswer, request_id: str, page: NormalizedPage, *, total_ms: float
+) -> recognition_pb2.PageAnswer:
+    """The gateway's answer for a page as the caller gets it; ``answer`` itself is changed and returned."""
+    answer.request_id = request_id
+    answer.page = page.number
+    answer.page_count = page.page_count
+    answer.last_page = page.number == page.page_count
+    answer.transform.CopyFrom(transform_message(page))
+    answer.steps.extend(step_messages(page.steps))
+    answer.provenance.timings.preprocess_ms = page.preprocess_ms
+    answer.provenance.timings.total_ms = total_ms
+    for document_page in answer.document.pages if answer.HasField("document") else ():
+        document_page.number = page.number
+        document_page.size.CopyFrom(_size_message(page.source_size))
+        if page.page_to_source != IDENTITY:
+            _to_source(document_page, page.page_to_source)
+    return answer
+
+
+def _to_source(page: document_pb2.Page, page_to_source: Homography) -> None:
+    a, b, c, d, e, f, g, h, i = page_to_source.values
+    for polygon in _polygons(page):
+        for point in polygon.points:
+            x, y = point.x, point.y
+            w = g * x + h * y + i
+            point.x = (a * x + b * y + c) / w
+            point.y = (d * x + e * y + f) / w
+
+
+def _polygons(page: document_pb2.Page) -> Iterator[geometry_pb2.Polygon]:
+    for block in page.blocks:
+        yield block.polygon
+        for line in block.lines:
+            yield line.polygon
+            for word in line.words:
+                yield word.polygon
+    for table in page.tables:
+        yield table.polygon
+        for cell in table.cells:
+            yield cell.polygon
+    for field in page.fields:
+        yield field.polygon
+
+
+def transform_message(page: NormalizedPage) -> geometry_pb2.Transform:
+    """What was done to the page's geometry."""
+    return geometry_pb2.Transform(
+        page_to_source=page.page_to_source.values,
+        source_size=_size_message(page.source_size),
+        page_size=_size_message(page.page_size),
+    )
+
+
+def step_messages(steps: Iterable[AppliedStep]) -> list[recognition_pb2.AppliedStep]:
+    """What was done to the page."""
+    return [recognition_pb2.AppliedStep(name=step.name, parameters=step.parameters) for step in steps]
+
+
+def _size_message(size: Size) -> geometry_pb2.Size:
+    return geometry_pb2.Size(width=size.width, height=size.height)
+
+
+def page_message(page: NormalizedPage, *, inline: bool) -> preprocess_pb2.NormalizedPage:
+    """The page; without its content, which then follows in chunks, where it is not ``inline``."""
+    return preprocess_pb2.NormalizedPage(
+        content=page.content if inline else b"",
+        media_type=page.media_type,
+        digest=image_pb2.ContentDigest(
+            algorithm=image_pb2.DIGEST_ALGORITHM_SHA256, value=hashlib.sha256(page.content).digest()
+        ),
+        transform=transform_message(page),
+        steps=step_messages(page.steps),
+        preprocess_ms=page.preprocess_ms,
+        chunked_bytes=0 if inline else len(page.content),
+    )
+
+
+def limits_message(
+    *, max_items: int, max_bytes: int, max_item_bytes: int, max_message_bytes: int
+) -> recognition_pb2.StreamLimits:
+    """What a stream's first answer states."""
+    return recognition_pb2.StreamLimits(
+        max_items_in_flight=max_items,
+        max_bytes_in_flight=max_bytes,
+        max_item_bytes=max_item_bytes,
+        max_message_bytes=max_message_bytes,
+    )
