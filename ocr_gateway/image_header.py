@@ -15,7 +15,7 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import ExifTags, Image, ImageOps
+from PIL import ExifTags, Image, ImageOps, UnidentifiedImageError
 
 from ocr_gateway.errors import FormatUnsupported, ImageEmpty, ImageUndecodable, RegionOutOfImage
 from ocr_gateway.model import Rect
@@ -142,7 +142,7 @@ def _open(content: bytes) -> Image.Image:
         raise ImageEmpty
     try:
         return Image.open(io.BytesIO(content), formats=_READERS)
-    except Image.UnidentifiedImageError:
+    except UnidentifiedImageError:
         media_type = _foreign_media_type(content)
         if media_type is not None:
             raise FormatUnsupported(media_type, SUPPORTED_MEDIA_TYPES) from None

@@ -272,11 +272,12 @@ class ItemStream(Generic[RequestT, AnswerT, ConfigT, SpecT]):
     async def _write_all(self, write: Callable[[AnswerT], Awaitable[None]]) -> None:
         while (entry := await self._outbox.get()) is not None:
             flight, answer = entry
+            if answer.last and flight.unique:
+                # Before it is written: the caller may use a freed id the moment it has the answer.
+                self._seen.settle(flight.request_id, frees_id=answer.frees_id)
             for message in answer.messages:
                 await write(message)
             if answer.last:
-                if flight.unique:
-                    self._seen.settle(flight.request_id, frees_id=answer.frees_id)
                 self._window.release(flight.size)
                 if self._reading_over and self._window.items == 0:
                     return

@@ -1,0 +1,189 @@
+"""Broken, hostile and foreign files are refused with the right reason, and never half-read."""
+
+from __future__ import annotations
+
+import tracemalloc
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from preprocess_service.decoders.opening import open_document
+from preprocess_service.errors import (
+    FormatUnsupported,
+    ImageEmpty,
+    ImageTooLargeBytes,
+    ImageTooLargePixels,
+    ImageUndecodable,
+)
+from preprocess_service.model import Source, SourceLimits
+from tests.fakes.images import (
+    UNREAD_FORMATS,
+    bmp_bomb,
+    encoded,
+    jpeg_bomb,
+    photo,
+    png_bomb,
+    png_of,
+    stored_with_orientation,
+    tiff_bomb,
+    webp_bomb,
+)
+
+LIMITS = SourceLimits()
+
+WHOLE_FILES = {
+    "jpeg": encoded(photo(), "JPEG"),
+    "jpeg of grey": encoded(photo().convert("L"), "JPEG"),
+    "progressive jpeg": encoded(photo(), "JPEG", progressive=True),
+    "cmyk jpeg": encoded(photo().convert("CMYK"), "JPEG"),
+    "jpeg with a thumbnail": encoded(photo(), "JPEG", exif=b"Exif\0\0" + encoded(photo(32, 32), "JPEG")),
+    "png": encoded(photo(), "PNG"),
+    "palette png": encoded(photo().quantize(16), "PNG", transparency=1),
+    "16-bit png": encoded(Image.fromarray(np.arange(4096, dtype=np.uint16).reshape(64, 64)), "PNG"),
+    "webp": encoded(photo(), "WEBP"),
+    "lossless webp": encoded(photo(), "WEBP", lossless=True),
+    "webp with exif": stored_with_orientation(photo(), 6, "WEBP"),
+    "animated webp": encoded(photo(), "WEBP", save_all=True, append_images=[photo(seed=1)]),
+    "bmp": encoded(photo(), "BMP"),
+    "palette bmp": encoded(photo().quantize(16), "BMP"),
+    "tiff": encoded(photo(), "TIFF"),
+    "big tiff": encoded(photo(), "TIFF", big_tiff=True),
+    "lzw tiff": encoded(photo(), "TIFF", compression="tiff_lzw"),
+    "group 4 tiff": encoded(photo().convert("1"), "TIFF", compression="group4"),
+    "jpeg tiff": encoded(photo(), "TIFF", compression="jpeg"),
+    "cmyk tiff": encoded(photo().convert("CMYK"), "TIFF", compression="tiff_adobe_deflate"),
+}
+
+
+def read(content: bytes) -> np.ndarray[tuple[int, ...], np.dtype[np.uint8]]:
+    return open_document(Source(content), LIMITS).decode(1).pixels
+
+
+@pytest.mark.filterwarnings("ignore::UserWarning:PIL")
+@pytest.mark.parametrize("name", WHOLE_FILES)
+def test_a_truncated_file_is_refused_or_was_whole(name: str) -> None:
+    """Cut at any place, a file is refused; only what lies behind the pixels may be missing."""
+    content = WHOLE_FILES[name]
+    expected = read(content)
+    last = len(content) - 1
+    cuts = {*range(1, last, max(1, last // 60)), *range(max(1, last - 12), last + 1)}
+    refused = 0
+    for cut in sorted(cuts):
+        try:
+            pixels = read(content[:cut])
+        except ImageUndecodable:
+            refused += 1
+        else:
+            assert np.array_equal(pixels, expected), f"half-read when cut at {cut} of {len(content)}"
+            assert cut > len(content) * 0.9
+    assert refused >= 60
+
+
+@pytest.mark.parametrize("share", [0.1, 0.5, 0.95])
+@pytest.mark.parametrize("mode", ["L", "RGB"])
+def test_a_jpeg_whose_end_is_made_up_is_refused(share: float, mode: str) -> None:
+    """An end mark set behind a cut does not pass the grey filling off as the page."""
+    content = encoded(photo(300, 200).convert(mode), "JPEG")
+    start = content.index(b"\xff\xda") + 14
+    cut = start + int((len(content) - start) * share)
+    with pytest.raises(ImageUndecodable, match="ends before its last row"):
+        read(content[:cut] + b"\xff\xd9")
+
+
+@pytest.mark.parametrize("options", [{}, {"progressive": True}, {"restart_marker_rows": 1}])
+def test_a_jpeg_that_ends_in_the_filling_grey_is_read(options: dict[str, object]) -> None:
+    """A page whose last corner really is middle grey is no damaged page."""
+    picture = photo(101, 75)
+    picture.paste((128, 128, 128), (40, 30, 101, 75))
+    assert read(encoded(picture, "JPEG", **options))[-1, -1].tolist() == [128, 128, 128]
+
+
+def test_a_jpeg_with_thousands_of_scans_is_refused() -> None:
+    """Empty scans, each of which would cost a pass over the image, are counted first."""
+    content = encoded(photo(), "JPEG", progressive=True)
+    scan = content[content.rindex(b"\xff\xda") : -2]
+    with pytest.raises(ImageUndecodable, match="more than 200 scans"):
+        read(content[:-2] + scan * 300 + b"\xff\xd9")
+
+
+def test_a_png_with_a_wrong_checksum_is_refused() -> None:
+    """One changed byte of the pixels is found by the chunk's checksum."""
+    content = bytearray(WHOLE_FILES["png"])
+    content[content.index(b"IDAT") + 200] ^= 0x10
+    with pytest.raises(ImageUndecodable, match="checksum of its chunk IDAT"):
+        read(bytes(content))
+
+
+@pytest.mark.parametrize(("colour_type", "extra"), [(0, ()), (0, ((b"tRNS", b"\0\7"),)), (2, ())])
+def test_a_png_with_too_few_rows_is_refused(colour_type: int, extra: tuple[tuple[bytes, bytes], ...]) -> None:
+    """Well-formed chunks that hold fewer rows than the header states are damage."""
+    row = bytes(1 + 64 * (3 if colour_type == 2 else 1))
+    with pytest.raises(ImageUndecodable):
+        read(png_of(64, 64, 8, colour_type, row * 30, *extra))
+
+
+def test_an_empty_file_is_refused() -> None:
+    """Zero bytes have a reason of their own."""
+    with pytest.raises(ImageEmpty):
+        read(b"")
+
+
+@pytest.mark.parametrize(
+    "content", [b"hello, this is text\n", b"\x00\x01\x02\x03", b"\x89PNG", b"BMore text than picture", b"\xff\xd8"]
+)
+def test_bytes_of_no_format_are_undecodable(content: bytes) -> None:
+    """What is no image is refused, and the message shows how it starts."""
+    with pytest.raises(ImageUndecodable, match="not an image of a known format: starts with"):
+        read(content)
+
+
+@pytest.mark.parametrize(("content", "media_type"), UNREAD_FORMATS)
+def test_a_known_format_that_is_not_read_is_named(content: bytes, media_type: str) -> None:
+    """PDF, GIF, HEIC and others are refused by their names, with what is supported."""
+    with pytest.raises(FormatUnsupported) as caught:
+        read(content)
+    assert caught.value.media_type == media_type
+    assert "image/png" in caught.value.supported
+
+
+@pytest.mark.parametrize("bomb", [png_bomb, bmp_bomb, tiff_bomb, jpeg_bomb, webp_bomb])
+def test_a_header_with_too_many_pixels_is_refused_before_decoding(bomb: object) -> None:
+    """A small file that declares gigapixels costs neither memory nor time."""
+    assert callable(bomb)
+    content = bomb()
+    tracemalloc.start()
+    try:
+        with pytest.raises(
+            ImageTooLargePixels, match=r"\d+ x \d+ = \d+ pixels is over the limit of 100000000"
+        ) as caught:
+            read(content)
+        peak_bytes = tracemalloc.get_traced_memory()[1]
+    finally:
+        tracemalloc.stop()
+    assert caught.value.metadata["limit"] == "100000000"
+    assert peak_bytes < 5_000_000
+
+
+def test_a_file_over_the_byte_limit_is_refused() -> None:
+    """The limit on bytes comes with the value."""
+    with pytest.raises(ImageTooLargeBytes) as caught:
+        open_document(Source(bytes(11)), SourceLimits(max_bytes=10))
+    assert caught.value.metadata == {"value": "11", "limit": "10", "unit": "bytes"}
+
+
+@pytest.mark.filterwarnings("ignore::UserWarning:PIL")
+@pytest.mark.parametrize("name", WHOLE_FILES)
+def test_a_garbled_file_raises_only_expected_errors(name: str) -> None:
+    """Whatever bytes are changed, the answer is an image or a refusal, never a bug."""
+    random = np.random.default_rng(5)
+    limits = SourceLimits(max_pixels=2_000_000)
+    for _ in range(60):
+        content = bytearray(WHOLE_FILES[name])
+        for at in random.integers(8, min(len(content), 500), 4):
+            content[at] = random.choice([0, 1, 127, 255])
+        try:
+            pixels = open_document(Source(bytes(content)), limits).decode(1).pixels
+        except (ImageUndecodable, ImageTooLargePixels, FormatUnsupported):
+            continue
+        assert pixels.dtype == np.uint8

@@ -1,0 +1,262 @@
+"""Every kind of pixel that a file can hold is read right."""
+
+from __future__ import annotations
+
+import struct
+
+import cv2
+import numpy as np
+import numpy.typing as npt
+import pytest
+from PIL import Image
+
+from preprocess_service.decoders.opening import open_document
+from preprocess_service.decoders.paged_document import DecodedPage
+from preprocess_service.model import Source, SourceLimits
+from tests.fakes.images import (
+    EXIF_ORIENTATION,
+    bgr_of,
+    encoded,
+    photo,
+    png_of,
+    stored_with_orientation,
+    tiff_with_pixels,
+)
+
+LIMITS = SourceLimits()
+
+
+def decoded(content: bytes, number: int = 1) -> DecodedPage:
+    return open_document(Source(content), LIMITS).decode(number)
+
+
+def greatest_difference(left: npt.NDArray[np.uint8], right: npt.NDArray[np.uint8]) -> int:
+    assert left.shape == right.shape
+    return int(np.abs(left.astype(int) - right.astype(int)).max())
+
+
+@pytest.mark.parametrize(
+    ("file_format", "media_type"),
+    [
+        ("JPEG", "image/jpeg"),
+        ("PNG", "image/png"),
+        ("TIFF", "image/tiff"),
+        ("WEBP", "image/webp"),
+        ("BMP", "image/bmp"),
+    ],
+)
+@pytest.mark.parametrize("mode", ["RGB", "L"])
+def test_each_format_gives_its_own_pixels(file_format: str, media_type: str, mode: str) -> None:
+    """A picture comes out of every format as it went in, as near as the format keeps it."""
+    picture = photo().convert(mode)
+    options = {"JPEG": {"quality": 100, "subsampling": 0}, "WEBP": {"lossless": True}}.get(file_format, {})
+    page = decoded(encoded(picture, file_format, **options))
+    assert page.media_type == media_type
+    expected = np.asarray(picture) if page.pixels.ndim == 2 else bgr_of(picture)
+    assert greatest_difference(page.pixels, expected) <= (6 if file_format == "JPEG" else 0)
+    assert page.is_plain == (file_format in ("JPEG", "PNG"))
+
+
+def test_an_mpo_file_is_its_first_image() -> None:
+    """A file of several JPEG images, as phones write, is read as a JPEG of the first."""
+    first, second = photo(seed=1), photo(seed=2)
+    content = encoded(first, "MPO", save_all=True, append_images=[second], quality=95)
+    page = decoded(content)
+    assert page.media_type == "image/jpeg"
+    assert page.is_plain
+    assert greatest_difference(page.pixels, bgr_of(first)) < greatest_difference(page.pixels, bgr_of(second))
+
+
+@pytest.mark.parametrize("file_format", ["JPEG", "PNG", "TIFF", "WEBP"])
+@pytest.mark.parametrize("orientation", range(1, 9))
+def test_the_exif_orientation_is_found(file_format: str, orientation: int) -> None:
+    """Each of the eight orientations is told, in every format that can state one."""
+    page = decoded(stored_with_orientation(photo(), orientation, file_format))
+    assert page.orientation == orientation
+    assert page.is_plain == (orientation == 1 and file_format in ("JPEG", "PNG"))
+
+
+def test_an_orientation_behind_the_pixels_of_a_png_is_found() -> None:
+    """An eXIf chunk may stand after the image data."""
+    content = stored_with_orientation(photo(), 6, "PNG")
+    at = content.index(b"eXIf") - 4
+    length = 12 + struct.unpack(">I", content[at : at + 4])[0]
+    moved = content[:at] + content[at + length : -12] + content[at : at + length] + content[-12:]
+    assert decoded(moved).orientation == 6
+
+
+@pytest.mark.parametrize("value", [0, 9, 65535])
+def test_an_orientation_that_means_nothing_is_upright(value: int) -> None:
+    """Values outside 1..8 are taken for upright, as viewers do."""
+    exif = Image.Exif()
+    exif[EXIF_ORIENTATION] = value
+    assert decoded(encoded(photo(), "JPEG", exif=exif)).orientation == 1
+
+
+@pytest.mark.filterwarnings("ignore:Corrupt EXIF data:UserWarning")
+def test_damaged_exif_data_does_not_spoil_the_image() -> None:
+    """A JPEG whose metadata is garbage is read, upright."""
+    page = decoded(encoded(photo(), "JPEG", exif=b"Exif\0\0II*\0\xff\xff\xff\xff garbage"))
+    assert page.orientation == 1
+    assert page.pixels.shape == (64, 96, 3)
+
+
+@pytest.mark.parametrize("file_format", ["PNG", "WEBP", "TIFF"])
+@pytest.mark.parametrize("mode", ["RGBA", "LA"])
+def test_alpha_is_laid_on_white(file_format: str, mode: str) -> None:
+    """Black of alpha 0, 128 and 255 becomes white, middle grey and black."""
+    picture = Image.new("RGBA", (3, 1))
+    for x, alpha in enumerate((0, 128, 255)):
+        picture.putpixel((x, 0), (0, 0, 0, alpha))
+    options = {"lossless": True, "exact": True} if file_format == "WEBP" else {}
+    page = decoded(encoded(picture.convert(mode), file_format, **options))
+    grey = page.pixels if page.pixels.ndim == 2 else page.pixels[:, :, 1]
+    assert grey.tolist() == [[255, 127, 0]]
+    assert not page.is_plain
+
+
+def test_a_lossy_webp_with_alpha_is_laid_on_white() -> None:
+    """The alpha plane of a lossy WebP counts too."""
+    picture = Image.new("RGBA", (16, 16), (0, 0, 0, 0))
+    picture.paste((0, 0, 0, 255), (8, 0, 16, 16))
+    page = decoded(encoded(picture, "WEBP", quality=90))
+    assert page.pixels[8, 2].tolist() == [255, 255, 255]
+    assert page.pixels[8, 14].max() < 8
+
+
+def test_a_palette_is_looked_up() -> None:
+    """Palette indices become their colours."""
+    picture = Image.new("P", (2, 1))
+    picture.putpalette([10, 20, 30, 200, 150, 100])
+    picture.putpixel((1, 0), 1)
+    for file_format in ("PNG", "BMP", "TIFF"):
+        page = decoded(encoded(picture, file_format))
+        assert page.pixels.tolist() == [[[30, 20, 10], [100, 150, 200]]]
+        assert not page.is_plain
+
+
+def test_a_transparent_palette_entry_is_white() -> None:
+    """The entry that a PNG declares transparent shows the paper."""
+    picture = Image.new("P", (2, 1))
+    picture.putpalette([0, 0, 0, 200, 150, 100])
+    picture.putpixel((1, 0), 1)
+    page = decoded(encoded(picture, "PNG", transparency=0))
+    assert page.pixels.tolist() == [[[255, 255, 255], [100, 150, 200]]]
+
+
+@pytest.mark.parametrize(("mode", "black"), [("1", 0), ("L", 0), ("RGB", (0, 0, 0))])
+def test_a_transparent_colour_of_a_png_is_white(mode: str, black: object) -> None:
+    """Grey and RGB files can declare one of their colours transparent."""
+    page = decoded(encoded(Image.new(mode, (4, 4), black), "PNG", transparency=black))
+    assert page.pixels.min() == 255
+    assert not page.is_plain
+    assert not page.is_two_tone
+
+
+@pytest.mark.parametrize("depth", [1, 2, 4])
+def test_shallow_grey_is_spread_over_the_whole_range(depth: int) -> None:
+    """PNG grey of 1, 2 and 4 bits runs from 0 to 255."""
+    page = decoded(png_of(2, 1, depth, 0, bytes([0, (1 << 8 - depth) - 1 ^ 0xFF | 0])))
+    assert page.pixels.tolist() == [[255, 0]]
+    assert page.is_two_tone == (depth == 1)
+
+
+def test_16_bit_grey_is_divided_not_clipped() -> None:
+    """16-bit grey becomes 8-bit by value / 257, in PNG and TIFF."""
+    values = np.array([[0, 257, 300, 32768, 40000, 65535]], np.uint16)
+    for file_format in ("PNG", "TIFF"):
+        page = decoded(encoded(Image.fromarray(values), file_format))
+        assert page.pixels.tolist() == [[0, 1, 1, 128, 156, 255]]
+        assert not page.is_plain
+
+
+def test_16_bit_colour_and_alpha_are_divided_not_clipped() -> None:
+    """16-bit RGB and RGBA of a PNG become 8-bit by value / 257, on white."""
+    rgb = png_of(1, 1, 16, 2, b"\0" + struct.pack(">HHH", 65535, 32768, 300))
+    assert decoded(rgb).pixels.tolist() == [[[1, 128, 255]]]
+    rgba = png_of(1, 1, 16, 6, b"\0" + struct.pack(">HHHH", 0, 0, 0, 32768))
+    assert decoded(rgba).pixels.tolist() == [[[127, 127, 127]]]
+    grey_alpha = png_of(1, 1, 16, 4, b"\0" + struct.pack(">HH", 0, 65535))
+    assert decoded(grey_alpha).pixels.max() == 0
+
+
+@pytest.mark.parametrize("compression", [None, "group4", "group3", "tiff_lzw", "packbits", "tiff_adobe_deflate"])
+def test_two_tone_tiff_is_black_on_white(compression: str | None) -> None:
+    """A two-tone page comes out with 0 for ink, by every compression."""
+    picture = Image.new("1", (40, 20), 1)
+    picture.paste(0, (10, 5, 20, 10))
+    page = decoded(encoded(picture, "TIFF", compression=compression))
+    assert page.is_two_tone
+    assert page.pixels[7, 15] == 0
+    assert page.pixels[0, 0] == 255
+    assert int((page.pixels == 0).sum()) == 50
+
+
+@pytest.mark.parametrize(("photometric", "expected"), [(0, [[255, 0]]), (1, [[0, 255]])])
+@pytest.mark.parametrize("depth", [1, 8, 16])
+def test_white_is_zero_and_black_is_zero(photometric: int, expected: list[list[int]], depth: int) -> None:
+    """The photometric tag of a TIFF decides which end is white, at every depth."""
+    pixels = {1: b"\x40", 8: b"\x00\xff", 16: b"\x00\x00\xff\xff"}[depth]
+    assert decoded(tiff_with_pixels(2, 1, depth, photometric, pixels)).pixels.tolist() == expected
+
+
+@pytest.mark.parametrize(("file_format", "options"), [("JPEG", {"quality": 100}), ("TIFF", {})])
+def test_cmyk_is_not_inverted(file_format: str, options: dict[str, object]) -> None:
+    """White paper and red ink stay so; Adobe stores a JPEG's CMYK inverted."""
+    picture = Image.new("RGB", (32, 32), "white")
+    picture.paste((255, 0, 0), (16, 0, 32, 32))
+    page = decoded(encoded(picture.convert("CMYK"), file_format, **options))
+    assert greatest_difference(page.pixels, bgr_of(picture)) <= 6
+    assert not page.is_plain
+
+
+def test_lab_becomes_colour() -> None:
+    """White, black and a reddish Lab value come out as such."""
+    picture = Image.fromarray(np.array([[[255, 0, 0], [0, 0, 0], [136, 80, 67]]], np.uint8), "LAB")
+    white, black, red = decoded(encoded(picture, "TIFF")).pixels[0].tolist()
+    assert white == [255, 255, 255]
+    assert black == [0, 0, 0]
+    assert red[2] > 200 > 60 > red[1]
+
+
+def test_32_bit_whole_numbers_are_taken_by_their_range() -> None:
+    """Values up to 255 are 8-bit, up to 65535 are 16-bit, others are stretched from their own range."""
+    for values, expected in (
+        ([0, 100, 255], [0, 100, 255]),
+        ([0, 257, 65535], [0, 1, 255]),
+        ([-10, 0, 10], [0, 128, 255]),
+    ):
+        page = decoded(encoded(Image.fromarray(np.array([values], np.int32)), "TIFF"))
+        assert page.pixels.tolist() == [expected]
+
+
+def test_floating_point_is_stretched_from_its_own_range() -> None:
+    """The least value is black and the greatest white; what is no number is paper."""
+    values = np.array([[0.25, 0.5, 0.75, np.nan]], np.float32)
+    assert decoded(encoded(Image.fromarray(values), "TIFF")).pixels.tolist() == [[0, 128, 255, 255]]
+    assert decoded(encoded(Image.fromarray(np.full((1, 2), 3.5, np.float32)), "TIFF")).pixels.tolist() == [[255, 255]]
+
+
+@pytest.mark.parametrize("file_format", ["PNG", "WEBP"])
+def test_an_animation_is_its_first_picture(file_format: str) -> None:
+    """Of an animated file one page is read, and it is not passed on."""
+    first = Image.new("RGB", (32, 32), "red")
+    options: dict[str, object] = {"lossless": True} if file_format == "WEBP" else {}
+    content = encoded(
+        first, file_format, save_all=True, append_images=[Image.new("RGB", (32, 32), "blue")], duration=50, **options
+    )
+    document = open_document(Source(content), LIMITS)
+    assert document.page_count == 1
+    page = document.decode(1)
+    assert page.pixels[5, 5].tolist() == [0, 0, 255]
+    assert not page.is_plain
+
+
+def test_a_page_larger_than_a_band_is_converted_throughout() -> None:
+    """Conversion by bands leaves no seam: every row of a large page is right."""
+    alpha = np.tile(np.arange(3000, dtype=np.uint16)[:, None] % 256, (1, 2000)).astype(np.uint8)
+    rgba = np.zeros((3000, 2000, 4), np.uint8)
+    rgba[:, :, 3] = alpha
+    _, content = cv2.imencode(".png", rgba, [cv2.IMWRITE_PNG_COMPRESSION, 1])
+    page = decoded(np.asarray(content).tobytes())
+    assert greatest_difference(page.pixels[:, :, 0], 255 - alpha) == 0

@@ -1,0 +1,136 @@
+"""TIFF documents of several pages."""
+
+from __future__ import annotations
+
+import io
+import struct
+
+import numpy as np
+import pytest
+from PIL import Image, TiffImagePlugin
+
+from preprocess_service.decoders.opening import open_document
+from preprocess_service.errors import ImageTooLargePixels, ImageUndecodable, TooManyPages
+from preprocess_service.model import Source, SourceLimits
+from tests.fakes.images import EXIF_ORIENTATION, photo, tiff_bomb, tiff_pages
+
+LIMITS = SourceLimits()
+
+
+def directories(content: bytes) -> list[int]:
+    """The offset of each directory of a little-endian TIFF."""
+    found = [struct.unpack_from("<L", content, 4)[0]]
+    while True:
+        count = struct.unpack_from("<H", content, found[-1])[0]
+        following = struct.unpack_from("<L", content, found[-1] + 2 + 12 * count)[0]
+        if not following:
+            return found
+        found.append(following)
+
+
+def next_pointer_of(content: bytes, directory: int) -> int:
+    return directory + 2 + 12 * int(struct.unpack_from("<H", content, directory)[0])
+
+
+def test_pages_are_read_in_any_order() -> None:
+    """Each page comes by its number, whatever its size and depth."""
+    pages = (photo(20, 10), photo(30, 40).convert("L"), photo(16, 16).convert("1"))
+    document = open_document(Source(tiff_pages(*pages, compression="tiff_lzw")), LIMITS)
+    assert document.page_count == 3
+    for number in (3, 1, 2):
+        page = document.decode(number)
+        assert np.array_equal(np.squeeze(page.pixels), np.squeeze(bgr_or_grey(pages[number - 1])))
+        assert page.is_two_tone == (number == 3)
+
+
+def bgr_or_grey(image: Image.Image) -> np.ndarray[tuple[int, ...], np.dtype[np.uint8]]:
+    pixels = np.asarray(image if image.mode != "1" else image.convert("L"), np.uint8)
+    return pixels if pixels.ndim == 2 else pixels[:, :, ::-1]
+
+
+def test_each_page_has_its_own_orientation() -> None:
+    """Pages are turned by their own tag, not by their neighbour's."""
+    buffer = io.BytesIO()
+    with TiffImagePlugin.AppendingTiffWriter(buffer, True) as writer:
+        for orientation in (1, 6):
+            exif = Image.Exif()
+            exif[EXIF_ORIENTATION] = orientation
+            photo(20, 10).save(writer, "TIFF", exif=exif)
+            writer.newFrame()
+    document = open_document(Source(buffer.getvalue()), LIMITS)
+    assert [document.decode(number).orientation for number in (1, 2)] == [1, 6]
+    assert document.decode(1).pixels.shape == (10, 20, 3)
+    turned = document.decode(2)
+    assert turned.is_turned
+    assert turned.pixels.shape == (20, 10, 3)
+
+
+def test_too_many_pages_are_refused_before_one_is_decoded() -> None:
+    """The page count comes from the directories, and stands in the error."""
+    content = tiff_pages(*(Image.new("1", (8, 8)) for _ in range(12)))
+    with pytest.raises(TooManyPages) as caught:
+        open_document(Source(content), SourceLimits(max_pages=11))
+    assert caught.value.metadata == {"value": "12", "limit": "11", "unit": "pages"}
+
+
+@pytest.mark.parametrize("damaged", [1, 2, 3])
+def test_a_damaged_page_spoils_no_other(damaged: int) -> None:
+    """A directory whose strip lies behind the file's end fails alone, be it the first."""
+    pages = (photo(20, 10), photo(30, 40), photo(16, 16))
+    content = bytearray(tiff_pages(*pages))
+    directory = directories(bytes(content))[damaged - 1]
+    count = struct.unpack_from("<H", content, directory)[0]
+    for entry in range(directory + 2, directory + 2 + 12 * count, 12):
+        if struct.unpack_from("<H", content, entry)[0] == 273:
+            struct.pack_into("<L", content, entry + 8, len(content) + 1000)
+    document = open_document(Source(bytes(content)), LIMITS)
+    assert document.page_count == 3
+    for number in (1, 2, 3):
+        if number == damaged:
+            with pytest.raises(ImageUndecodable, match=f"page {number} of the TIFF"):
+                document.decode(number)
+        else:
+            assert np.array_equal(document.decode(number).pixels, bgr_or_grey(pages[number - 1]))
+
+
+def test_a_file_that_breaks_off_gives_its_first_pages() -> None:
+    """Where the chain of directories leaves the file, the pages before it are read, and a damaged one stands there."""
+    content = tiff_pages(photo(20, 10), photo(30, 40), photo(16, 16))
+    document = open_document(Source(content[: directories(content)[2] + 5]), LIMITS)
+    assert document.page_count == 3
+    assert document.decode(2).pixels.shape == (40, 30, 3)
+    with pytest.raises(ImageUndecodable, match="page 3 of the TIFF cannot be read"):
+        document.decode(3)
+
+
+def test_a_chain_that_runs_in_a_circle_ends() -> None:
+    """A directory that points back is damage, not an endless document."""
+    content = bytearray(tiff_pages(photo(20, 10), photo(30, 40)))
+    first, second = directories(bytes(content))
+    struct.pack_into("<L", content, next_pointer_of(bytes(content), second), first)
+    document = open_document(Source(bytes(content)), LIMITS)
+    assert document.page_count == 3
+    with pytest.raises(ImageUndecodable, match="circle"):
+        document.decode(3)
+
+
+def test_a_thumbnail_is_no_page() -> None:
+    """A directory that states itself a reduced copy is passed over."""
+    content = bytearray(tiff_pages(photo(20, 10), photo(10, 5), photo(16, 16)))
+    directory = directories(bytes(content))[1]
+    struct.pack_into("<HHLL", content, directory + 2, 254, 4, 1, 1)
+    document = open_document(Source(bytes(content)), LIMITS)
+    assert document.page_count == 2
+    assert document.decode(2).pixels.shape == (16, 16, 3)
+
+
+def test_a_page_with_too_many_pixels_fails_by_its_directory() -> None:
+    """The limit on pixels holds for each page."""
+    with pytest.raises(ImageTooLargePixels):
+        open_document(Source(tiff_bomb()), LIMITS).decode(1)
+
+
+def test_a_tiff_without_pages_is_undecodable() -> None:
+    """A header that leads nowhere is no document."""
+    with pytest.raises(ImageUndecodable, match="no page"):
+        open_document(Source(b"II*\0" + bytes(4)), LIMITS)
