@@ -8,8 +8,8 @@ import re
 from pathlib import Path
 
 import pytest
-from ocrmux.ocr.v1.error_reason_pb2 import ErrorReason
 
+from ocrmux.ocr.v1.error_reason_pb2 import ErrorReason
 from rpc_runtime.faults import ExpectedError, FaultTable
 
 ROOT = Path(__file__).resolve().parents[2]
