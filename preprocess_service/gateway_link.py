@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import random
 from collections.abc import Awaitable, Callable, Iterable
+from contextlib import suppress
 from dataclasses import dataclass
 from itertools import count
 from typing import Any, TypeVar
@@ -168,6 +169,7 @@ class _Connection:
         self._reader: asyncio.Task[None] | None = None
         self._end: Exception | None = None
         self._draining = False
+        self._abandoned = False
         self._max_message_bytes = 0
 
     @property
@@ -199,6 +201,9 @@ class _Connection:
         try:
             await self._write(_messages(request_id, page, self._max_message_bytes))
             result = await answer
+        except asyncio.CancelledError:
+            self._abandoned = True
+            raise
         finally:
             del self._pending[request_id]
         if _reason(result) == "DRAINING":
@@ -207,14 +212,12 @@ class _Connection:
         return result
 
     async def close(self) -> None:
-        """Ends the call: gracefully when nothing is pending, within a bound, else by a cancel."""
-        if self._reader is not None and not self._pending and self._end is None:
-            try:
-                async with asyncio.timeout(_CLOSE_WAIT_S):
-                    await self._call.done_writing()
-                    await asyncio.wait({self._reader})
-            except (TimeoutError, grpc.RpcError, asyncio.InvalidStateError):
-                pass  # it is cancelled below
+        """Ends the call: gracefully and within a bound when every page was answered, else by a cancel."""
+        if self._reader is not None and not self._pending and not self._abandoned and self._end is None:
+            with suppress(grpc.RpcError, asyncio.InvalidStateError):
+                await self._call.done_writing()
+            # Not asyncio.timeout: in a task that is being cancelled it ends nothing (Python 3.11).
+            await asyncio.wait({self._reader}, timeout=_CLOSE_WAIT_S)
         self._call.cancel()
         if self._reader is not None:
             self._reader.cancel()

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import AsyncGenerator, AsyncIterator
+from collections.abc import AsyncGenerator
 from contextlib import aclosing
 from dataclasses import dataclass
 
@@ -41,7 +41,7 @@ async def made_pages(
     if item.content is None:
         raise ContentRequired
     source = Source(item.content, item.spec.password)
-    async with aclosing(_closable(pipeline.pages(source, how.profile, how.fit))) as pages:
+    async with aclosing(pipeline.pages(source, how.profile, how.fit)) as pages:
         while True:
             try:
                 async with asyncio.timeout(timeout_s):
@@ -131,11 +131,3 @@ def _failure(page: PageFailure, request_id: str, faults: FaultTable) -> recognit
         last_page=page.number == page.page_count,
         error=faults.status_of(page.error),
     )
-
-
-def _closable(
-    pages: AsyncIterator[NormalizedPage | PageFailure],
-) -> AsyncGenerator[NormalizedPage | PageFailure, None]:
-    if not isinstance(pages, AsyncGenerator):
-        raise TypeError("the pipeline gives its pages as a generator")
-    return pages

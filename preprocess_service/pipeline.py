@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import AsyncGenerator, Callable, Iterator
 from dataclasses import dataclass, field
 
 from preprocess_service.decoders.opening import open_document
@@ -42,7 +42,7 @@ class Pipeline:
 
     async def pages(
         self, source: Source, profile: Profile, fit: PageFit, *, first_page: int = 1, last_page: int | None = None
-    ) -> AsyncIterator[NormalizedPage | PageFailure]:
+    ) -> AsyncGenerator[NormalizedPage | PageFailure, None]:
         """The pages from ``first_page`` to ``last_page`` (1 is the first; None, or one that is not there: the file's
         last), in order, each made while the one before it is in the caller's hands and no earlier.
 
@@ -81,7 +81,9 @@ class Pipeline:
         self, document: PagedDocument, number: int, source: Source, profile: Profile, fit: PageFit
     ) -> NormalizedPage:
         started_s = self._clock()
-        made = make_page(document.decode(number), source, profile, fit)
+        made = _passed_on(document, source, profile, fit)
+        if made is None:
+            made = make_page(document.decode(number), profile, fit)
         return NormalizedPage(
             number=number,
             page_count=document.page_count,
@@ -107,14 +109,23 @@ class MadePage:
     steps: tuple[AppliedStep, ...]
 
 
-def make_page(decoded: DecodedPage, source: Source, profile: Profile, fit: PageFit) -> MadePage:
-    """The page: the source's own bytes where these fit as they are, else turned upright, scaled and encoded.
+def _passed_on(document: PagedDocument, source: Source, profile: Profile, fit: PageFit) -> MadePage | None:
+    """The source's own bytes as the page, checked to be whole; None where they do not fit as they are."""
+    plain = document.plain_page()
+    if plain is None or not fit.takes(plain.media_type):
+        return None
+    size = Size(plain.width, plain.height)
+    if (fit.max_bytes and len(source.content) > fit.max_bytes) or _target_size(size, profile, fit) != size:
+        return None
+    plain.check()
+    return MadePage(source.content, plain.media_type, size, size, IDENTITY, ())
+
+
+def make_page(decoded: DecodedPage, profile: Profile, fit: PageFit) -> MadePage:
+    """The page, turned upright, scaled and encoded.
 
     Raises ImageTooLargeBytes where nothing brings it below ``fit.max_bytes``.
     """
-    stored_size = size_of(decoded.pixels)
-    if decoded.is_plain and _takes_as_is(stored_size, decoded.media_type, len(source.content), profile, fit):
-        return MadePage(source.content, decoded.media_type, stored_size, stored_size, IDENTITY, ())
     steps = list(_decoding_steps(decoded))
     pixels, orientation = decoded.pixels, UPRIGHT if decoded.is_turned else decoded.orientation
     is_two_tone, is_lossless = decoded.is_two_tone, decoded.is_lossless
@@ -138,14 +149,6 @@ def make_page(decoded: DecodedPage, source: Source, profile: Profile, fit: PageF
         source_size=source_size,
         page_to_source=page_to_source.compose(encoded.to_previous),
         steps=(*steps, encoded.applied),
-    )
-
-
-def _takes_as_is(size: Size, media_type: str, content_bytes: int, profile: Profile, fit: PageFit) -> bool:
-    return (
-        fit.takes(media_type)
-        and (not fit.max_bytes or content_bytes <= fit.max_bytes)
-        and _target_size(size, profile, fit) == size
     )
 
 

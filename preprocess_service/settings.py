@@ -19,9 +19,7 @@ class PreprocessSettings(ServerSettings):
     listen: str = "127.0.0.1:50051"
     gateway_target: str = Field(default="127.0.0.1:50052", description="The gateway, as a gRPC target.")
     gateway_ca_file: Path | None = Field(default=None, description="PEM; turns TLS to the gateway on.")
-    gateway_cert_file: Path | None = Field(
-        default=None, description="PEM; shown to it, with gateway_key_file."
-    )
+    gateway_cert_file: Path | None = Field(default=None, description="PEM; shown to it, with gateway_key_file.")
     gateway_key_file: Path | None = None
     gateway_retry_s: float = Field(default=10.0, ge=0, description="Pages are asked again so long when it goes away.")
     gateway_connect_timeout_s: float = Field(default=10.0, gt=0)
@@ -29,7 +27,5 @@ class PreprocessSettings(ServerSettings):
     pages_ahead: int = Field(default=4, ge=1, description="Pages of one document that are read at one time.")
     max_pixels: int = Field(default=100_000_000, ge=1, description="Of one page, by its header.")
     max_pages: int = Field(default=2000, ge=1, description="Of one document.")
-    page_max_side_px: int = Field(
-        default=8192, ge=0, description="A longer side is brought down to it; 0: never."
-    )
+    page_max_side_px: int = Field(default=8192, ge=0, description="A longer side is brought down to it; 0: never.")
     page_max_bytes: int = Field(default=20 * MIB, ge=0, description="Of a normalised page; 0: no limit.")

@@ -33,9 +33,7 @@ def item(request_id: str, content: bytes, **fields: Any) -> Request:
 def by_digest(request_id: str, digest: bytes) -> Request:
     """A digest alone."""
     claimed = image_pb2.ContentDigest(algorithm=image_pb2.DIGEST_ALGORITHM_SHA256, value=digest)
-    return Request(
-        item=gateway_pb2.GatewayItem(request_id=request_id, image=image_pb2.ImagePayload(digest=claimed))
-    )
+    return Request(item=gateway_pb2.GatewayItem(request_id=request_id, image=image_pb2.ImagePayload(digest=claimed)))
 
 
 def announced(request_id: str, total_bytes: int) -> Request:
@@ -68,5 +66,5 @@ def reason_of(status: Any) -> str:
 
 
 def outcome(answer: recognition_pb2.PageAnswer) -> str:
-    """"OK" or the reason."""
+    """OK, or the reason."""
     return "OK" if answer.HasField("document") else reason_of(answer.error)

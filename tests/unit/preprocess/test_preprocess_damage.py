@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import tracemalloc
+from collections.abc import Callable
 
 import numpy as np
 import pytest
@@ -80,15 +81,35 @@ def test_a_truncated_file_is_refused_or_was_whole(name: str) -> None:
     assert refused >= 60
 
 
+def check(content: bytes) -> None:
+    """Checks a plain file as the pipeline does before it passes one on."""
+    plain = open_document(Source(content), LIMITS).plain_page()
+    assert plain is not None
+    plain.check()
+
+
+@pytest.mark.parametrize("name", ["jpeg", "jpeg of grey", "progressive jpeg", "png"])
+def test_a_truncated_file_is_not_passed_on(name: str) -> None:
+    """The check of a plain file, which makes no full page, refuses it cut at any place."""
+    content = WHOLE_FILES[name]
+    check(content)
+    for cut in {*range(1, len(content), len(content) // 60), *range(len(content) - 12, len(content))}:
+        with pytest.raises(ImageUndecodable):
+            check(content[:cut])
+
+
+@pytest.mark.parametrize("reading_way", [read, check])
 @pytest.mark.parametrize("share", [0.1, 0.5, 0.95])
 @pytest.mark.parametrize("mode", ["L", "RGB"])
-def test_a_jpeg_whose_end_is_made_up_is_refused(share: float, mode: str) -> None:
+def test_a_jpeg_whose_end_is_made_up_is_refused(
+    share: float, mode: str, reading_way: Callable[[bytes], object]
+) -> None:
     """An end mark set behind a cut does not pass the grey filling off as the page."""
     content = encoded(photo(300, 200).convert(mode), "JPEG")
     start = content.index(b"\xff\xda") + 14
     cut = start + int((len(content) - start) * share)
     with pytest.raises(ImageUndecodable, match="ends before its last row"):
-        read(content[:cut] + b"\xff\xd9")
+        reading_way(content[:cut] + b"\xff\xd9")
 
 
 @pytest.mark.parametrize("options", [{}, {"progressive": True}, {"restart_marker_rows": 1}])
@@ -96,7 +117,9 @@ def test_a_jpeg_that_ends_in_the_filling_grey_is_read(options: dict[str, object]
     """A page whose last corner really is middle grey is no damaged page."""
     picture = photo(101, 75)
     picture.paste((128, 128, 128), (40, 30, 101, 75))
-    assert read(encoded(picture, "JPEG", **options))[-1, -1].tolist() == [128, 128, 128]
+    content = encoded(picture, "JPEG", **options)
+    check(content)
+    assert read(content)[-1, -1].tolist() == [128, 128, 128]
 
 
 def test_a_jpeg_with_thousands_of_scans_is_refused() -> None:
@@ -148,9 +171,8 @@ def test_a_known_format_that_is_not_read_is_named(content: bytes, media_type: st
 
 
 @pytest.mark.parametrize("bomb", [png_bomb, bmp_bomb, tiff_bomb, jpeg_bomb, webp_bomb])
-def test_a_header_with_too_many_pixels_is_refused_before_decoding(bomb: object) -> None:
+def test_a_header_with_too_many_pixels_is_refused_before_decoding(bomb: Callable[[], bytes]) -> None:
     """A small file that declares gigapixels costs neither memory nor time."""
-    assert callable(bomb)
     content = bomb()
     tracemalloc.start()
     try:

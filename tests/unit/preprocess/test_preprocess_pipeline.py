@@ -18,7 +18,7 @@ from PIL import Image
 
 from preprocess_service import pipeline as pipeline_module
 from preprocess_service.decoders.opening import open_document
-from preprocess_service.decoders.paged_document import DecodedPage, PagedDocument
+from preprocess_service.decoders.paged_document import DecodedPage, PagedDocument, PlainPage
 from preprocess_service.errors import (
     FormatUnsupported,
     ImageEmpty,
@@ -224,6 +224,9 @@ class WatchedDocument:
             assert self.released.wait(TIMEOUT_S)
         return self._document.decode(number)
 
+    def plain_page(self) -> PlainPage | None:
+        return self._document.plain_page()
+
     async def wait_decoding(self, number: int) -> None:
         def wait() -> bool:
             with self.changed:
@@ -281,7 +284,12 @@ async def test_closing_early_stops_the_work_ahead(watched: WatchedDocument) -> N
 async def test_a_cancelled_caller_is_free_at_once(pool: WorkerPool, watched: WatchedDocument) -> None:
     """A cancel while a page is being made returns at once and leaves no task behind."""
     watched.held_page = 1
-    caller = asyncio.create_task(anext(Pipeline(pool, SourceLimits()).pages(Source(b"x"), AUTO, PageFit())))
+    pages = Pipeline(pool, SourceLimits()).pages(Source(b"x"), AUTO, PageFit())
+
+    async def take_one() -> NormalizedPage | PageFailure:
+        return await anext(pages)
+
+    caller = asyncio.create_task(take_one())
     await watched.wait_decoding(1)
     caller.cancel()
     with pytest.raises(asyncio.CancelledError):
@@ -297,9 +305,9 @@ async def test_a_closed_iterator_holds_nothing(pool: WorkerPool) -> None:
         pass
 
     document = Document(open_document(Source(tiff_pages(photo(), photo(), photo())), SourceLimits()))
+    holder: list[PagedDocument] = [document]
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(pipeline_module, "open_document", lambda source, limits: holder.pop())
-        holder = [document]
         freed = weakref.ref(document)
         pages = Pipeline(pool, SourceLimits()).pages(Source(b"x"), AUTO, PageFit())
         del document

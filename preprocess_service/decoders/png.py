@@ -1,0 +1,117 @@
+"""PNG of every depth and colour type. Of an animated one, the still image."""
+
+from __future__ import annotations
+
+import io
+import zlib
+from collections.abc import Iterator, Mapping
+
+import cv2
+from PIL import PngImagePlugin
+
+from preprocess_service.decoders.paged_document import (
+    UPRIGHT,
+    DecodedPage,
+    Pixels,
+    PlainPage,
+    check_pixels,
+    decode_with_opencv,
+    orientation_in,
+    orientation_in_block,
+    reading,
+)
+from preprocess_service.decoders.pixel_conversion import from_opencv, from_pillow
+from preprocess_service.errors import ImageUndecodable
+from preprocess_service.model import PNG
+
+_WHAT = "the PNG"
+_SIGNATURE_BYTES = 8
+_BIT_DEPTH_AT = 24
+_CRITICAL = (b"IHDR", b"PLTE", b"IDAT", b"IEND")
+_GREY_AND_RGB = ("1", "L", "RGB")
+
+
+class PngDocument:
+    """One PNG image. Raises ImageUndecodable and ImageTooLargePixels by the header."""
+
+    page_count = 1
+
+    def __init__(self, content: bytes, max_pixels: int) -> None:
+        self._content = content
+        with reading(_WHAT):
+            self._header = PngImagePlugin.PngImageFile(io.BytesIO(content))
+        check_pixels(*self._header.size, max_pixels)
+        self._bit_depth = content[_BIT_DEPTH_AT]
+        self._found_chunks: dict[bytes, slice] | None = None
+
+    def plain_page(self) -> PlainPage | None:
+        """The file, if it is upright, of 8-bit grey or RGB, and still."""
+        chunks = self._chunks()
+        is_plain = self._header.mode in ("L", "RGB") and self._bit_depth == 8
+        if not is_plain or b"tRNS" in chunks or b"acTL" in chunks or self._orientation(chunks) != UPRIGHT:
+            return None
+        width, height = self._header.size
+        return PlainPage(PNG, width, height, self._check)
+
+    def decode(self, _number: int, /) -> DecodedPage:
+        """The image. Raises ImageUndecodable for one that is cut short or whose checksums do not hold."""
+        mode = self._header.mode
+        chunks = self._chunks()
+        has_transparent_colour = b"tRNS" in chunks and mode in _GREY_AND_RGB
+        return DecodedPage(
+            pixels=self._pixels(reread=b"acTL" in chunks or has_transparent_colour),
+            media_type=PNG,
+            mode=mode if self._bit_depth != 16 else f"{mode} of 16 bits",
+            orientation=self._orientation(chunks),
+            is_turned=False,
+            is_lossless=True,
+            is_two_tone=mode == "1" and not has_transparent_colour,
+        )
+
+    def _chunks(self) -> dict[bytes, slice]:
+        if self._found_chunks is None:
+            self._found_chunks = dict(_chunks(self._content))
+        return self._found_chunks
+
+    def _check(self) -> None:
+        decode_with_opencv(self._content, cv2.IMREAD_UNCHANGED, _WHAT)
+
+    def _orientation(self, chunks: Mapping[bytes, slice]) -> int:
+        stated = orientation_in(self._header)
+        exif_chunk = chunks.get(b"eXIf")
+        if stated != UPRIGHT or exif_chunk is None:
+            return stated
+        return orientation_in_block(self._content[exif_chunk])  # it may stand behind the image
+
+    def _pixels(self, *, reread: bool) -> Pixels:
+        # OpenCV reads every PNG and refuses a short stream, which Pillow fills up; but it knows no transparent colour
+        # of grey or RGB images and starts an animation with its first frame, so Pillow reads these once more.
+        unchanged = decode_with_opencv(self._content, cv2.IMREAD_UNCHANGED, _WHAT)
+        if not reread:
+            return from_opencv(unchanged)
+        del unchanged
+        with reading(_WHAT):
+            image = PngImagePlugin.PngImageFile(io.BytesIO(self._content))
+            image.load()
+        return from_pillow(image)
+
+
+def _chunks(content: bytes) -> Iterator[tuple[bytes, slice]]:
+    """Each chunk's type and the place of its data, to the end chunk. Raises ImageUndecodable for a file without one,
+    and for a checksum of a critical chunk that does not hold.
+    """
+    view = memoryview(content)
+    at = _SIGNATURE_BYTES
+    while at + 12 <= len(content):
+        length = int.from_bytes(view[at : at + 4], "big")
+        kind = bytes(view[at + 4 : at + 8])
+        end = at + 8 + length
+        if end + 4 > len(content):
+            break
+        if kind in _CRITICAL and zlib.crc32(view[at + 4 : end]) != int.from_bytes(view[end : end + 4], "big"):
+            raise ImageUndecodable(f"{_WHAT} is damaged: the checksum of its chunk {kind.decode()} does not hold")
+        yield kind, slice(at + 8, end)
+        if kind == b"IEND":
+            return
+        at = end + 4
+    raise ImageUndecodable(f"{_WHAT} is cut short: it has no end chunk")
