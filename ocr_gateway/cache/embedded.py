@@ -52,6 +52,7 @@ class EmbeddedStore:
         self._thread = ThreadPoolExecutor(max_workers=1, thread_name_prefix="embedded-store")
         self._connection: sqlite3.Connection | None = None
         self._puts = 0
+        self._closed = False
         self._statements = {name: _sql(name) for name in ("get", "put", "expire", "total", "evict")}
 
     async def open(self) -> None:
@@ -68,7 +69,10 @@ class EmbeddedStore:
             await self._run(lambda: self._put(key, value))
 
     async def close(self) -> None:
-        """Closes the file."""
+        """Closes the file. May be repeated."""
+        if self._closed:
+            return
+        self._closed = True
         await asyncio.get_running_loop().run_in_executor(self._thread, self._close)
         self._thread.shutdown(wait=False)
 

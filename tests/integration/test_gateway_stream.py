@@ -115,13 +115,13 @@ async def test_a_slow_reader_holds_no_more_than_its_window_and_delays_nobody() -
         async def send() -> None:
             await call.write(config())
             for i in range(500):
-                await call.write(item(str(i), image(i, 64, 64)))
+                await call.write(item(str(i), image(i, 256, 256)))
 
         async def others(numbers: range) -> int:
             for i in numbers:
                 other = await answers_of(gateway, [config(), item("other", image(i))])
                 assert [outcome(answer) for answer in other] == ["OK"]
-            return sum(call.width == 64 for call in provider.calls)
+            return sum(call.width == 256 for call in provider.calls)
 
         sender = asyncio.create_task(send())
         await provider.until(lambda: len(provider.calls) >= window)

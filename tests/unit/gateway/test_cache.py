@@ -1,0 +1,212 @@
+"""Memory, the two levels together, one call for many, and the key."""
+
+from __future__ import annotations
+
+import asyncio
+from dataclasses import replace
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from ocr_gateway.cache.entry import CacheEntry, EntryDamaged
+from ocr_gateway.cache.keys import KeyParts, cache_key
+from ocr_gateway.cache.memory import MemoryCache
+from ocr_gateway.cache.single_flight import SingleFlight
+from ocr_gateway.cache.store import StoreUnavailable
+from ocr_gateway.cache.two_level import TwoLevelCache
+from ocr_gateway.model import CacheOutcome, Feature, Rect
+
+
+class Clock:
+    """Seconds, set by hand."""
+
+    def __init__(self) -> None:
+        self.now = 0.0
+
+    def __call__(self) -> float:
+        return self.now
+
+
+def entry(size: int = 100, document: bytes = b"") -> CacheEntry:
+    return CacheEntry(document or b"d" * size, "scripted", "1")
+
+
+def test_memory_lets_go_of_the_least_recently_used() -> None:
+    """The bound is kept, and a use counts."""
+    memory = MemoryCache(max_bytes=3 * entry().size, ttl_s=10, clock=Clock())
+    for key in "abc":
+        memory.put(key, entry())
+    memory.get("a")
+    memory.put("d", entry())
+    assert [memory.get(key) is not None for key in "abcd"] == [True, False, True, True]
+    memory.put("huge", entry(10_000))
+    assert memory.get("huge") is None
+    assert memory.bytes == 3 * entry().size
+
+
+def test_memory_forgets_after_its_time() -> None:
+    """At its time to live an entry is gone."""
+    clock = Clock()
+    memory = MemoryCache(max_bytes=10_000, ttl_s=10, clock=clock)
+    memory.put("a", entry())
+    clock.now = 9.9
+    assert memory.get("a") is not None
+    clock.now = 10.0
+    assert memory.get("a") is None
+    assert memory.bytes == 0
+
+
+@given(st.binary(), st.binary(), st.text(), st.text())
+def test_an_entry_survives_its_bytes(document: bytes, raw: bytes, provider: str, model: str) -> None:
+    """Any entry comes back equal; any truncation of it is noticed."""
+    kept = CacheEntry(document, provider, model, raw)
+    data = kept.to_bytes()
+    assert CacheEntry.from_bytes(data) == kept
+    with pytest.raises(EntryDamaged):
+        CacheEntry.from_bytes(data[:-1])
+
+
+PARTS = KeyParts(b"d" * 32, "", "rapidocr", "1", frozenset({Feature.TEXT}), 1)
+
+
+@pytest.mark.parametrize(
+    "other",
+    [
+        replace(PARTS, content_digest=b"e" * 32),
+        replace(PARTS, preprocessing="v1:auto"),
+        replace(PARTS, provider="tesseract"),
+        replace(PARTS, model="2"),
+        replace(PARTS, features=frozenset({Feature.TEXT, Feature.TABLE})),
+        replace(PARTS, schema_version=2),
+        replace(PARTS, languages=("en",)),
+        replace(PARTS, options={"a": "1"}),
+        replace(PARTS, regions=(Rect(0, 0, 1, 1),)),
+        replace(PARTS, raw_response=True),
+        replace(PARTS, preprocessing="rapidocr", provider=""),
+    ],
+)
+def test_the_key_tells_what_differs(other: KeyParts) -> None:
+    """Each part of the key makes another key."""
+    assert cache_key(other) != cache_key(PARTS)
+
+
+def test_the_key_does_not_tell_what_is_equal() -> None:
+    """The order of options and features makes no difference."""
+    one = replace(PARTS, options={"a": "1", "b": "2"}, features=frozenset({Feature.TEXT, Feature.TABLE}))
+    two = replace(PARTS, options={"b": "2", "a": "1"}, features=frozenset({Feature.TABLE, Feature.TEXT}))
+    assert cache_key(one) == cache_key(two)
+
+
+class FlakyStore:
+    """A store in memory that can be told to fail or to hang."""
+
+    def __init__(self) -> None:
+        self.values: dict[str, bytes] = {}
+        self.fails = False
+        self.hangs = False
+        self.asked = 0
+
+    async def _trouble(self) -> None:
+        self.asked += 1
+        if self.hangs:
+            await asyncio.Event().wait()
+        if self.fails:
+            raise StoreUnavailable("down")
+
+    async def open(self) -> None:
+        await self._trouble()
+
+    async def get(self, key: str) -> bytes | None:
+        await self._trouble()
+        return self.values.get(key)
+
+    async def put(self, key: str, value: bytes) -> None:
+        await self._trouble()
+        self.values[key] = value
+
+    async def close(self) -> None:
+        """Nothing is held."""
+
+
+@pytest.mark.parametrize("trouble", ["fails", "hangs"])
+async def test_a_store_in_trouble_is_bypassed_and_taken_back(trouble: str) -> None:
+    """It costs one bounded wait, is then left alone for its rest, told of both times, and used again after it."""
+    clock, store, told = Clock(), FlakyStore(), []
+
+    async def on_state(in_use: bool) -> None:
+        told.append(in_use)
+
+    cache = TwoLevelCache(
+        MemoryCache(max_bytes=0, ttl_s=10, clock=clock),
+        store,
+        store_timeout_s=0.02,
+        store_rest_s=5,
+        clock=clock,
+        on_store_state=on_state,
+    )
+    await cache.open()
+    await cache.put("a", entry(document=b"kept"))
+    assert await cache.get("a") == (entry(document=b"kept"), CacheOutcome.STORE)
+    setattr(store, trouble, True)
+    assert await cache.get("a") is None
+    asked = store.asked
+    assert await cache.get("a") is None
+    await cache.put("b", entry())
+    assert store.asked == asked
+    setattr(store, trouble, False)
+    clock.now = 5.0
+    assert await cache.get("a") == (entry(document=b"kept"), CacheOutcome.STORE)
+    assert told == [True, False, True]
+
+
+async def test_a_damaged_value_is_a_miss() -> None:
+    """Bytes of another version or maker in the store are passed over."""
+    store = FlakyStore()
+    store.values["a"] = b"\x80garbage"
+
+    async def on_state(in_use: bool) -> None:
+        assert in_use
+
+    cache = TwoLevelCache(
+        MemoryCache(max_bytes=0, ttl_s=10, clock=Clock()),
+        store,
+        store_timeout_s=1,
+        store_rest_s=5,
+        clock=Clock(),
+        on_store_state=on_state,
+    )
+    assert await cache.get("a") is None
+
+
+async def test_the_last_waiter_takes_the_call_with_it() -> None:
+    """One of two waiters may leave; when both have, the call is cancelled and the next one begins anew."""
+    flights: SingleFlight[str] = SingleFlight()
+    begun = 0
+    cancelled = asyncio.Event()
+    release = asyncio.Event()
+
+    async def call() -> str:
+        nonlocal begun
+        begun += 1
+        try:
+            await release.wait()
+        except asyncio.CancelledError:
+            cancelled.set()
+            raise
+        return "done"
+
+    one, two = (asyncio.create_task(flights.run("k", call)) for _ in range(2))
+    await asyncio.sleep(0)
+    one.cancel()
+    await asyncio.wait({one})
+    assert (begun, cancelled.is_set(), len(flights)) == (1, False, 1)
+    two.cancel()
+    await asyncio.wait({two})
+    async with asyncio.timeout(5):
+        await cancelled.wait()
+    assert len(flights) == 0
+    three = asyncio.create_task(flights.run("k", call))
+    release.set()
+    assert await three == ("done", True)
+    assert begun == 2
