@@ -1,0 +1,1 @@
+"""ocrmux's tests."""

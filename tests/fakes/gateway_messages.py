@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 from google.rpc import error_details_pb2
+from grpc_status import rpc_status
 from PIL import Image
 
 from ocrmux.gateway.v1 import gateway_pb2
@@ -53,6 +54,11 @@ def image(number: int, width: int = 24, height: int = 16) -> bytes:
     out = io.BytesIO()
     Image.fromarray(pixels).save(out, "PNG")
     return out.getvalue()
+
+
+def status_of(error: BaseException) -> Any:
+    """The google.rpc.Status that a call failed with, or None when it failed without one."""
+    return rpc_status.from_call(error)  # type: ignore[arg-type]  # an AioRpcError has all of a Call that is needed
 
 
 def reason_of(status: Any) -> str:

@@ -9,14 +9,13 @@ from typing import Any
 
 import grpc
 import pytest
-from grpc_status import rpc_status
 from PIL import Image
 
 from ocr_gateway.errors import ProviderUnavailable
 from ocr_gateway.model import Feature, ImageLimits, Page, ProviderCall, ProviderState
 from ocrmux.gateway.v1 import gateway_pb2
 from ocrmux.ocr.v1 import image_pb2, recognition_pb2
-from tests.fakes.gateway_messages import image, reason_of
+from tests.fakes.gateway_messages import image, reason_of, status_of
 from tests.fakes.providers import Gate, ScriptedProvider, at_once, ink_of
 from tests.fakes.servers import RunningGateway, running_gateway
 
@@ -46,7 +45,7 @@ async def refusal(gateway: RunningGateway, content: bytes, **fields: Any) -> tup
     """The code and the reason that the call fails with."""
     with pytest.raises(grpc.aio.AioRpcError) as failed:
         await recognize(gateway, content, **fields)
-    return failed.value.code(), reason_of(rpc_status.from_call(failed.value))
+    return failed.value.code(), reason_of(status_of(failed.value))
 
 
 async def test_a_result_is_paid_for_once(tmp_path: Path) -> None:
@@ -136,7 +135,7 @@ async def test_errors_are_not_cached() -> None:
         with pytest.raises(grpc.aio.AioRpcError) as failed:
             await recognize(gateway, image(1))
         assert failed.value.code() is grpc.StatusCode.UNAVAILABLE
-        assert "RetryInfo" in str(rpc_status.from_call(failed.value))
+        assert "RetryInfo" in str(status_of(failed.value))
         assert (await recognize(gateway, image(1))).provenance.cache == MISS
 
 

@@ -10,11 +10,22 @@ from typing import Any
 
 import grpc
 import pytest
-from grpc_status import rpc_status
 
 from ocr_gateway.errors import ProviderUnavailable
 from ocr_gateway.model import Page, ProviderCall
-from tests.fakes.gateway_messages import announced, by_digest, chunk, config, image, item, outcome, reason_of
+from ocrmux.gateway.v1.gateway_pb2 import GatewayItem
+from tests.fakes.gateway_messages import (
+    Request,
+    announced,
+    by_digest,
+    chunk,
+    config,
+    image,
+    item,
+    outcome,
+    reason_of,
+    status_of,
+)
 from tests.fakes.providers import Gate, ScriptedProvider, at_once, page_saying
 from tests.fakes.servers import RunningGateway, running_gateway
 
@@ -33,7 +44,7 @@ async def iter_async(requests: Iterable[Any]) -> AsyncIterator[Any]:
         yield request
 
 
-async def status_of(gateway: RunningGateway, requests: Iterable[Any]) -> tuple[list[Any], Any]:
+async def failure_of(gateway: RunningGateway, requests: Iterable[Any]) -> tuple[list[Any], Any]:
     """The answers before the stream failed, and its google.rpc.Status.
 
     A grpc.aio client whose write meets the end of the stream loses the status in about one of a hundred cases
@@ -48,7 +59,7 @@ async def status_of(gateway: RunningGateway, requests: Iterable[Any]) -> tuple[l
                     answers.append(response.answer)
         if failed.value.details() != "Internal error from Core":
             break
-    return answers, rpc_status.from_call(failed.value)
+    return answers, status_of(failed.value)
 
 
 async def test_every_item_is_answered_after_an_early_half_close() -> None:
@@ -197,7 +208,7 @@ async def test_bad_items_get_their_reasons_and_the_stream_goes_on() -> None:
             item("x" * 129, image(1)),
             item("wide", image(1, width=200, height=51)[:4_900]),
             item("bytes", b"\x00" * 5_001),
-            type(config())(item={"request_id": "nothing"}),
+            Request(item=GatewayItem(request_id="nothing")),
             item("good", image(2)),
         ]
         answers = await answers_of(gateway, requests)
@@ -270,14 +281,14 @@ async def test_chunks_that_never_come_cost_their_item() -> None:
         ([], "CONFIG_MISSING"),
         ([config(), item("a", image(1)), config()], "CONFIG_REPEATED"),
         ([config(), item("a", image(1)), chunk("z", b"x")], "MESSAGE_UNEXPECTED"),
-        ([config(), item("a", image(1)), type(config())()], "MESSAGE_UNEXPECTED"),
+        ([config(), item("a", image(1)), Request()], "MESSAGE_UNEXPECTED"),
         ([config(), item("a", image(1)), announced("c", 9), item("d", image(2))], "MESSAGE_UNEXPECTED"),
     ],
 )
 async def test_a_breach_of_protocol_ends_the_stream_after_its_answers(requests: list[Any], reason: str) -> None:
     """A breach ends the stream with INVALID_ARGUMENT, and what was accepted before it is answered first."""
     async with running_gateway(ScriptedProvider()) as gateway:
-        answers, status = await status_of(gateway, requests)
+        answers, status = await failure_of(gateway, requests)
     assert (status.code, reason_of(status)) == (grpc.StatusCode.INVALID_ARGUMENT.value[0], reason)
     accepted = [request.item.request_id for request in requests[1:] if request.item.request_id in ("a", "c")]
     assert sorted(answer.request_id for answer in answers) == accepted
@@ -303,7 +314,7 @@ async def test_a_config_that_cannot_be_served_is_refused_at_once(
 ) -> None:
     """A wrong config is refused before an item is accepted."""
     async with running_gateway(ScriptedProvider()) as gateway:
-        answers, status = await status_of(gateway, [config(**fields), item("a", image(1))])
+        answers, status = await failure_of(gateway, [config(**fields), item("a", image(1))])
     assert (answers, status.code, reason_of(status)) == ([], code.value[0], reason)
 
 

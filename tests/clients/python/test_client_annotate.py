@@ -1,0 +1,128 @@
+"""Pictures of what was read."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from PIL import Image
+
+from ocrmux.ocr.v1.document_pb2 import Block, Line, Page, Word
+from ocrmux.ocr.v1.geometry_pb2 import Point, Polygon, Size
+from ocrmux_client.annotate import Annotator, NotDrawable, annotated, confidence_colour
+
+EXIF_ORIENTATION = 0x0112
+
+
+def box(x: float, y: float, width: float, height: float) -> Polygon:
+    corners = [(x, y), (x + width, y), (x + width, y + height), (x, y + height)]
+    return Polygon(points=[Point(x=left, y=top) for left, top in corners])
+
+
+def page(size: tuple[int, int], polygon: Polygon, confidence: float | None = 0.99, number: int = 1) -> Page:
+    line = Line(text="x", polygon=polygon, confidence=confidence)
+    return Page(number=number, size=Size(width=size[0], height=size[1]), blocks=[Block(lines=[line])])
+
+
+def is_greenish(pixel: object) -> bool:
+    assert isinstance(pixel, tuple)
+    return bool(pixel[1] > pixel[0] + 60 and pixel[1] > pixel[2] + 20)
+
+
+def test_the_outline_stands_where_the_box_is() -> None:
+    """On the box's edges the picture is coloured, inside washed, outside untouched, and its size is the page's."""
+    picture = annotated(Image.new("RGB", (400, 300), "white"), page((400, 300), box(100, 80, 200, 100)))
+    assert picture.size == (400, 300)
+    for x, y in ((200, 80), (200, 179), (100, 150), (299, 130)):
+        near = [picture.getpixel((x + dx, y + dy)) for dx in (-1, 0, 1) for dy in (-1, 0, 1)]
+        assert any(is_greenish(pixel) for pixel in near)
+    assert picture.getpixel((200, 130)) not in {(255, 255, 255), (22, 150, 84)}
+    assert picture.getpixel((350, 250)) == (255, 255, 255)
+    assert picture.getpixel((200, 70)) == (255, 255, 255)
+
+
+def test_confidence_is_told_by_colour() -> None:
+    """Red, amber, green; blue where none is stated."""
+    low, middle, high = (confidence_colour(value) for value in (0.2, 0.785, 1.0))
+    assert low[0] > 200
+    assert low[1] < 60
+    assert middle == (232, 160, 20)
+    assert high == (22, 150, 84)
+    assert confidence_colour(None)[2] > 200
+
+
+def test_the_box_follows_the_exif_orientation(tmp_path: Path) -> None:
+    """A photo that is stored lying is drawn upright, as its coordinates count."""
+    stored = Image.new("RGB", (300, 200), "white")
+    exif = Image.Exif()
+    exif[EXIF_ORIENTATION] = 6
+    stored.save(tmp_path / "lying.jpg", exif=exif)
+    target = Annotator(tmp_path / "out", tmp_path).draw(
+        tmp_path / "lying.jpg", page((200, 300), box(40, 200, 100, 60)), 1
+    )
+    with Image.open(target) as drawn:
+        assert drawn.size == (200, 300)
+        assert any(is_greenish(drawn.getpixel((90, 200 + dy))) for dy in (-1, 0, 1))
+
+
+@pytest.mark.parametrize("mode", ["1", "L", "LA", "P", "RGBA", "CMYK", "I;16"])
+def test_every_kind_of_image_can_be_drawn_on(mode: str, tmp_path: Path) -> None:
+    """Bilevel, grey, palette, transparent, CMYK and 16-bit sources become a colour picture."""
+    source = tmp_path / "source.tif"
+    Image.new(mode, (200, 100)).save(source)
+    target = Annotator(tmp_path / "out", tmp_path).draw(source, page((200, 100), box(20, 20, 100, 40)), 1)
+    with Image.open(target) as drawn:
+        assert (drawn.mode, drawn.size) == ("RGB", (200, 100))
+        assert any(is_greenish(drawn.getpixel((70, 20 + dy))) for dy in (-1, 0, 1))
+
+
+def test_each_page_of_a_tiff_is_drawn_on_its_own_picture(tmp_path: Path) -> None:
+    """Page 2 has the size and the box of page 2."""
+    source = tmp_path / "two.tif"
+    second = Image.new("RGB", (240, 160), "white")
+    Image.new("RGB", (100, 50), "white").save(source, save_all=True, append_images=[second])
+    target = Annotator(tmp_path / "out", tmp_path).draw(source, page((240, 160), box(50, 50, 100, 50), number=2), 2)
+    assert target.name == "two.tif.page-2.png"
+    with Image.open(target) as drawn:
+        assert drawn.size == (240, 160)
+
+
+def test_names_are_recognisable_and_unique(tmp_path: Path) -> None:
+    """The path below the root makes the name; what could be confused carries a digest."""
+    annotator = Annotator(tmp_path / "out", tmp_path)
+    given = []
+    for name in ("a/b.png", "a__b.png", "a_/b.png", "a/_b.png", "deep/er/b.png"):
+        source = tmp_path / name
+        source.parent.mkdir(parents=True, exist_ok=True)
+        Image.new("RGB", (50, 50)).save(source)
+        given.append(annotator.draw(source, page((50, 50), box(5, 5, 20, 10)), 1).name)
+    assert given[0] == "a__b.png.png"
+    assert given[4] == "deep__er__b.png.png"
+    assert len(set(given)) == len(given)
+
+
+def test_big_photos_become_jpeg(tmp_path: Path) -> None:
+    """Above 4 megapixels a PNG would be slow and large."""
+    source = tmp_path / "big.png"
+    Image.new("L", (2500, 1700), 255).save(source)
+    target = Annotator(tmp_path, tmp_path).draw(source, page((2500, 1700), box(100, 100, 900, 60)), 1)
+    assert target.suffix == ".jpg"
+
+
+def test_labels_and_words_stay_inside_the_picture() -> None:
+    """A line that fills a tiny image, with words, is drawn without an error."""
+    tiny = page((30, 12), box(0, 0, 30, 12), None)
+    tiny.blocks[0].lines[0].words.append(Word(text="x", polygon=box(0, 0, 10, 12)))
+    tiny.blocks[0].lines.append(Line(text="no place"))
+    assert annotated(Image.new("RGB", (30, 12), "white"), tiny).size == (30, 12)
+
+
+def test_what_is_no_picture_is_told(tmp_path: Path) -> None:
+    """A document that Pillow cannot read is NotDrawable, or an OSError, never anything else."""
+    source = tmp_path / "x.pdf"
+    source.write_bytes(b"%PDF-1.7")
+    with pytest.raises((NotDrawable, OSError)):
+        Annotator(tmp_path, tmp_path).draw(source, page((50, 50), box(5, 5, 20, 10)), 1)
+    Image.new("L", (20, 20)).save(tmp_path / "one.tif")
+    with pytest.raises(NotDrawable):
+        Annotator(tmp_path, tmp_path).draw(tmp_path / "one.tif", page((20, 20), box(1, 1, 5, 5), number=4), 4)

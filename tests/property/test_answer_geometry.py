@@ -1,0 +1,185 @@
+"""Boxes in the answer lie where the ink was drawn, whatever the page was turned, scaled and encoded to."""
+
+from __future__ import annotations
+
+import asyncio
+import io
+import threading
+from collections.abc import Callable, Coroutine, Iterator
+from typing import Any
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from PIL import Image, ImageDraw, ImageFont
+
+from ocrmux.ocr.v1 import document_pb2
+from ocrmux.preprocess.v1 import preprocess_pb2
+from tests.fakes.images import InkBox, page_with_ink, stored_with_orientation
+from tests.fakes.providers import ScriptedProvider, ink_of
+from tests.fakes.servers import RunningPair, running_pair
+
+TOLERANCE_PX = 2.0
+Read = Callable[[bytes, dict[str, str]], document_pb2.Page]
+Corner = tuple[float, float]
+
+
+class _PairInThread:
+    """Both services on a loop of their own, for tests that are not coroutines."""
+
+    def __init__(self, *providers: ScriptedProvider) -> None:
+        self._loop = asyncio.new_event_loop()
+        self._thread = threading.Thread(target=self._loop.run_forever, daemon=True)
+        self._thread.start()
+        self._context = running_pair(*providers)
+        self._pair: RunningPair = self._run(self._context.__aenter__())
+
+    def read(self, content: bytes, overrides: dict[str, str]) -> document_pb2.Page:
+        """The page as the caller gets it."""
+        request = preprocess_pb2.RecognizeRequest(
+            normalization=preprocess_pb2.NormalizationConfig(overrides=overrides),
+            item=preprocess_pb2.SourceItem(image={"content": content}),  # type: ignore[arg-type]
+        )
+
+        async def call() -> Any:
+            return await self._pair.stub.Recognize(request, timeout=60)
+
+        page: document_pb2.Page = self._run(call()).answers[0].document.pages[0]
+        return page
+
+    def close(self) -> None:
+        """Stops both and the loop."""
+        self._run(self._context.__aexit__(None, None, None))
+        self._loop.call_soon_threadsafe(self._loop.stop)
+        self._thread.join(10)
+        self._loop.close()
+
+    def _run(self, coroutine: Coroutine[Any, Any, Any]) -> Any:
+        return asyncio.run_coroutine_threadsafe(coroutine, self._loop).result(120)
+
+
+@pytest.fixture(scope="module")
+def read_ink() -> Iterator[Read]:
+    """Reads through both services with a provider that finds ink exactly."""
+    running = _PairInThread(ScriptedProvider(ink_of))
+    yield running.read
+    running.close()
+
+
+@pytest.fixture(scope="module")
+def read_text() -> Iterator[Read]:
+    """Reads through both services with the embedded default engine."""
+    running = _PairInThread()
+    yield running.read
+    running.close()
+
+
+def lines_of(page: document_pb2.Page) -> list[document_pb2.Line]:
+    """All lines of the page."""
+    return [line for block in page.blocks for line in block.lines]
+
+
+def corners_of(line: document_pb2.Line) -> list[Corner]:
+    """The line's corners."""
+    return [(point.x, point.y) for point in line.polygon.points]
+
+
+def upright_box(corners: list[Corner]) -> tuple[float, float, float, float]:
+    """Left, top, right and bottom of the corners."""
+    xs, ys = [x for x, _ in corners], [y for _, y in corners]
+    return min(xs), min(ys), max(xs), max(ys)
+
+
+@st.composite
+def ink_boxes(draw: st.DrawFn) -> tuple[int, int, list[InkBox]]:
+    """A page's extent and boxes on it that do not touch: one in each cell of a grid of three columns."""
+    cell = draw(st.integers(24, 60))
+    rows = draw(st.integers(1, 4))
+    boxes = []
+    for index in range(draw(st.integers(1, 3 * rows))):
+        left, top = (index % 3) * cell, (index // 3) * cell
+        x, y = draw(st.integers(4, cell // 2)), draw(st.integers(4, cell // 2))
+        width, height = draw(st.integers(6, cell - x - 4)), draw(st.integers(6, cell - y - 4))
+        boxes.append(InkBox(left + x, top + y, width, height))
+    return 3 * cell, rows * cell, boxes
+
+
+@settings(max_examples=60, deadline=None)
+@given(
+    page=ink_boxes(),
+    orientation=st.integers(1, 8),
+    given_scale=st.sampled_from([0.5, 1.0, 2.0]),
+    made_scale=st.sampled_from([0.5, 1.0, 2.0]),
+    file_format=st.sampled_from(["PNG", "JPEG", "TIFF"]),
+)
+def test_ink_is_where_it_was_drawn(
+    read_ink: Read,
+    page: tuple[int, int, list[InkBox]],
+    orientation: int,
+    given_scale: float,
+    made_scale: float,
+    file_format: str,
+) -> None:
+    """A page given turned by its tag and at half or twice its size, and made half or twice as large for the engine."""
+    factor = int(given_scale * 2)
+    width, height, boxes = page[0] * factor, page[1] * factor, page[2]
+    drawn = [InkBox(b.x * factor, b.y * factor, b.width * factor, b.height * factor) for b in boxes]
+    options = {"quality": 95} if file_format == "JPEG" else {}
+    content = stored_with_orientation(page_with_ink(width, height, *drawn), orientation, file_format, **options)
+    overrides = {"scale.min_side_px": "0"}
+    if made_scale < 1:
+        overrides["scale.max_side_px"] = str(max(width, height) // 2)
+    elif made_scale > 1:
+        overrides["scale.min_side_px"] = str(min(width, height) * 2)
+    answer = read_ink(content, overrides)
+    assert (answer.size.width, answer.size.height) == (width, height)
+    found = sorted(upright_box(corners_of(line)) for line in lines_of(answer))
+    expected = sorted((b.x, b.y, b.x + b.width, b.y + b.height) for b in drawn)
+    assert len(found) == len(expected)
+    for got, want in zip(found, expected, strict=True):
+        assert got == pytest.approx(want, abs=TOLERANCE_PX)
+
+
+TEXTS = ("Quick brown fox", "jumps over 1234", "LAZY DOG 5678")
+
+
+def text_page(scale: float) -> tuple[Image.Image, list[tuple[float, float, float, float]]]:
+    """A page of three lines at this scale, and the extent of each line's ink."""
+    picture = Image.new("RGB", (round(420 * scale), round(200 * scale)), "white")
+    pen = ImageDraw.Draw(picture)
+    font = ImageFont.load_default(round(30 * scale))
+    boxes = []
+    for row, text in enumerate(TEXTS):
+        place = (round(30 * scale), round((20 + 55 * row) * scale))
+        pen.text(place, text, fill="black", font=font)
+        alone = Image.new("L", picture.size, 255)
+        ImageDraw.Draw(alone).text(place, text, fill=0, font=font)
+        left, top, right, bottom = alone.point(lambda value: 255 if value < 128 else 0).getbbox() or (0, 0, 0, 0)
+        boxes.append((float(left), float(top), float(right), float(bottom)))
+    return picture, boxes
+
+
+@pytest.mark.parametrize("scale", [1.0, 2.0])
+@pytest.mark.parametrize("orientation", range(1, 9))
+def test_text_is_where_it_was_drawn(read_text: Read, orientation: int, scale: float) -> None:
+    """The embedded engine's lines on a page turned by its tag, once and twice as large: corners on the ink."""
+    picture, expected = text_page(scale)
+    answer = read_text(stored_with_orientation(picture, orientation, "PNG"), {})
+    lines = lines_of(answer)
+    assert [line.text.replace(" ", "") for line in lines] == [text.replace(" ", "") for text in TEXTS]
+    for line, (left, top, right, bottom) in zip(lines, expected, strict=True):
+        wanted = [(left, top), (right, top), (right, bottom), (left, bottom)]
+        for got, want in zip(corners_of(line), wanted, strict=True):
+            assert got == pytest.approx(want, abs=TOLERANCE_PX)
+
+
+@pytest.mark.parametrize("made", [{"scale.max_side_px": "420"}, {"scale.min_side_px": "800"}], ids=["half", "twice"])
+def test_text_is_where_it_was_drawn_on_a_scaled_page(read_text: Read, made: dict[str, str]) -> None:
+    """The same when preprocessing halves or doubles the page before the engine reads it."""
+    picture, expected = text_page(2.0)
+    out = io.BytesIO()
+    picture.save(out, "PNG")
+    lines = lines_of(read_text(out.getvalue(), made))
+    assert [line.text.replace(" ", "") for line in lines] == [text.replace(" ", "") for text in TEXTS]
+    for line, (left, top, right, bottom) in zip(lines, expected, strict=True):
+        assert upright_box(corners_of(line)) == pytest.approx((left, top, right, bottom), abs=TOLERANCE_PX)
