@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import io
 import math
+import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -23,6 +24,8 @@ from ocr_gateway.model import Rect
 RgbImage = NDArray[np.uint8]
 
 Image.MAX_IMAGE_PIXELS = None
+# What Pillow finds odd in a caller's file is no news for the operator.
+warnings.filterwarnings("ignore", module=r"PIL\..*")
 
 _MEDIA_TYPES = {
     "JPEG": "image/jpeg",

@@ -9,6 +9,7 @@ import grpc
 from ocrmux.preprocess.v1 import preprocess_pb2, preprocess_pb2_grpc
 from preprocess_service.fault_table import FAULT_TABLE
 from preprocess_service.gateway_link import GatewayLink
+from preprocess_service.known_pages import KnownPages
 from preprocess_service.model import PAGE_MEDIA_TYPES, PageFit, SourceLimits
 from preprocess_service.pipeline import Pipeline
 from preprocess_service.servicer import PreprocessServicer
@@ -45,6 +46,7 @@ class PreprocessProcess:
         self._servicer = PreprocessServicer(
             Pipeline(self._pool, limits),
             self._link,
+            KnownPages(settings.known_pages_bytes),
             stream_host(settings, drain),
             FAULT_TABLE,
             fit=PageFit(

@@ -32,9 +32,11 @@ _LOST_CODES = (grpc.StatusCode.UNAVAILABLE, grpc.StatusCode.CANCELLED, grpc.Stat
 
 @dataclass(frozen=True, slots=True)
 class PageToRead:
-    """A page for the gateway, with regions in its own pixels and the fingerprint of what was done to it."""
+    """A page for the gateway, by its content or by its SHA-256 alone, with regions in its own pixels and the
+    fingerprint of what was done to it."""
 
-    content: bytes
+    content: bytes | None
+    digest: bytes | None
     preprocessing: str
     regions: tuple[geometry_pb2.Rect, ...] = ()
 
@@ -262,20 +264,24 @@ def _messages(
     request_id: str, page: PageToRead, max_message_bytes: int
 ) -> Iterable[gateway_pb2.StreamRecognizeRequest]:
     room = max_message_bytes - _CHUNK_OVERHEAD_BYTES
-    whole = len(page.content) <= room
-    image = (
-        image_pb2.ImagePayload(content=page.content)
-        if whole
-        else image_pb2.ImagePayload(chunked=image_pb2.ChunkedContent(total_bytes=len(page.content)))
-    )
+    content = page.content or b""
+    whole = len(content) <= room
+    if page.digest is not None:
+        image = image_pb2.ImagePayload(
+            digest=image_pb2.ContentDigest(algorithm=image_pb2.DIGEST_ALGORITHM_SHA256, value=page.digest)
+        )
+    elif whole:
+        image = image_pb2.ImagePayload(content=content)
+    else:
+        image = image_pb2.ImagePayload(chunked=image_pb2.ChunkedContent(total_bytes=len(content)))
     yield gateway_pb2.StreamRecognizeRequest(
         item=gateway_pb2.GatewayItem(
             request_id=request_id, image=image, regions=page.regions, preprocessing=page.preprocessing
         )
     )
     if not whole:
-        for begin in range(0, len(page.content), room):
-            chunk = image_pb2.ContentChunk(request_id=request_id, data=page.content[begin : begin + room])
+        for begin in range(0, len(content), room):
+            chunk = image_pb2.ContentChunk(request_id=request_id, data=content[begin : begin + room])
             yield gateway_pb2.StreamRecognizeRequest(chunk=chunk)
 
 

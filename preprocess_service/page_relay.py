@@ -8,9 +8,12 @@ from collections.abc import AsyncGenerator
 from contextlib import aclosing
 from dataclasses import dataclass
 
+from google.rpc import code_pb2
+
 from ocrmux.ocr.v1 import recognition_pb2
 from preprocess_service.errors import ContentRequired, DeadlineUnreachable, PageTimeout
 from preprocess_service.gateway_link import GatewayStream, PageToRead
+from preprocess_service.known_pages import KnownPage, KnownPages, SourceKey, source_digest, without_content
 from preprocess_service.model import NormalizedPage, PageFailure, PageFit, Source
 from preprocess_service.pipeline import Pipeline
 from preprocess_service.profiles import Profile
@@ -20,6 +23,8 @@ from rpc_runtime.stream_messages import Item
 
 _GATEWAY_SLACK_S = 2.0
 """The gateway keeps the same time for a page and knows better what took it: it answers first."""
+
+Answers = AsyncGenerator[recognition_pb2.PageAnswer, None]
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,81 +58,130 @@ async def made_pages(
             yield page
 
 
-async def read_pages(
-    pages: AsyncGenerator[NormalizedPage | PageFailure, None],
-    stream: GatewayStream,
-    item: Item[SourceSpec],
-    how: Normalization,
-    faults: FaultTable,
-    *,
-    timeout_s: float,
-    pages_ahead: int,
-) -> AsyncGenerator[recognition_pb2.PageAnswer, None]:
-    """An answer for each page, in order; up to ``pages_ahead`` of them are being read at one time.
+class PageRelay:
+    """Takes the items of one stream to the gateway and back, by way of the pipeline where it must.
 
-    What goes wrong with one page is that page's answer; what ``pages`` raises is raised after the answers before it.
+    A file whose pages are known is asked for by their digests first: where the gateway has the results, nothing is
+    decoded. ``use_known`` is off where the caller wants the provider asked in any case.
     """
-    reads: asyncio.Queue[asyncio.Task[recognition_pb2.PageAnswer] | None] = asyncio.Queue()
-    room = asyncio.Semaphore(pages_ahead)
-    begun: set[asyncio.Task[recognition_pb2.PageAnswer]] = set()
 
-    async def read(page: NormalizedPage | PageFailure) -> recognition_pb2.PageAnswer:
-        if isinstance(page, PageFailure):
-            return _failure(page, item.request_id, faults)
-        return await _read_page(page, stream, item, how, faults, timeout_s)
+    def __init__(
+        self,
+        pipeline: Pipeline,
+        stream: GatewayStream,
+        how: Normalization,
+        known: KnownPages,
+        faults: FaultTable,
+        *,
+        timeout_s: float,
+        pages_ahead: int,
+        use_known: bool,
+    ) -> None:
+        self._pipeline = pipeline
+        self._stream = stream
+        self._how = how
+        self._known = known
+        self._faults = faults
+        self._timeout_s = timeout_s
+        self._pages_ahead = pages_ahead
+        self._use_known = use_known
 
-    async def produce() -> None:
+    async def answers(self, item: Item[SourceSpec]) -> Answers:
+        """The answers of the item's pages, in order. Raises what concerns the item as a whole."""
+        digest = item.digest if item.content is None else source_digest(item.content)
+        key = SourceKey(digest or b"", self._how.fingerprint, item.spec.password)
+        if self._use_known and (pages := self._known.get(key)) is not None:
+            recalled = await self._recall(pages, item)
+            if recalled is not None:
+                for answer in recalled:
+                    yield answer
+                return
+            self._known.forget(key)
+        async with aclosing(self._read(item, key)) as answers:
+            async for answer in answers:
+                yield answer
+
+    async def aclose(self) -> None:
+        """Ends the stream to the gateway."""
+        await self._stream.aclose()
+
+    async def _recall(
+        self, pages: tuple[KnownPage, ...], item: Item[SourceSpec]
+    ) -> list[recognition_pb2.PageAnswer] | None:
+        """The answers of all pages by their digests, or None when the gateway lacks one."""
+        answers: list[recognition_pb2.PageAnswer] = []
+        for page in pages:
+            answer = await self._ask(page.facts, item, content=None, digest=page.digest)
+            if answer.error.code == code_pb2.NOT_FOUND:
+                return None
+            answers.append(answer)
+        return answers
+
+    async def _read(self, item: Item[SourceSpec], key: SourceKey) -> Answers:
+        """Normalises and reads; up to ``pages_ahead`` pages are being read at one time.
+
+        What goes wrong with one page is that page's answer. A file whose pages could all be made is known from then on.
+        """
+        reads: asyncio.Queue[asyncio.Task[recognition_pb2.PageAnswer] | None] = asyncio.Queue()
+        room = asyncio.Semaphore(self._pages_ahead)
+        begun: set[asyncio.Task[recognition_pb2.PageAnswer]] = set()
+
+        async def produce() -> None:
+            made: list[KnownPage] = []
+            whole = True
+            try:
+                pages = made_pages(self._pipeline, item, self._how, timeout_s=self._timeout_s)
+                async with aclosing(pages):
+                    async for page in pages:
+                        await room.acquire()
+                        task = asyncio.create_task(self._answer(page, item))
+                        begun.add(task)
+                        reads.put_nowait(task)
+                        if isinstance(page, NormalizedPage):
+                            made.append(without_content(page, item.content or b"", key.digest))
+                        else:
+                            whole = False
+                if whole:
+                    self._known.put(key, tuple(made))
+            finally:
+                reads.put_nowait(None)
+
+        producer = asyncio.create_task(produce())
         try:
-            async with aclosing(pages):
-                async for page in pages:
-                    await room.acquire()
-                    task = asyncio.create_task(read(page))
-                    begun.add(task)
-                    reads.put_nowait(task)
+            while (task := await reads.get()) is not None:
+                answer = await task
+                begun.discard(task)
+                room.release()
+                yield answer
+            await producer
         finally:
-            reads.put_nowait(None)
+            producer.cancel()
+            for begun_task in begun:
+                begun_task.cancel()
+            await asyncio.gather(producer, *begun, return_exceptions=True)
 
-    producer = asyncio.create_task(produce())
-    try:
-        while (task := await reads.get()) is not None:
-            answer = await task
-            begun.discard(task)
-            room.release()
-            yield answer
-        await producer
-    finally:
-        producer.cancel()
-        for begun_task in begun:
-            begun_task.cancel()
-        await asyncio.gather(producer, *begun, return_exceptions=True)
+    async def _answer(self, page: NormalizedPage | PageFailure, item: Item[SourceSpec]) -> recognition_pb2.PageAnswer:
+        if isinstance(page, NormalizedPage):
+            return await self._ask(page, item, content=page.content, digest=None)
+        return recognition_pb2.PageAnswer(
+            request_id=item.request_id,
+            page=page.number,
+            page_count=page.page_count,
+            last_page=page.number == page.page_count,
+            error=self._faults.status_of(page.error),
+        )
 
-
-async def _read_page(
-    page: NormalizedPage,
-    stream: GatewayStream,
-    item: Item[SourceSpec],
-    how: Normalization,
-    faults: FaultTable,
-    timeout_s: float,
-) -> recognition_pb2.PageAnswer:
-    began = time.monotonic()
-    try:
-        to_read = PageToRead(page.content, how.fingerprint, regions_on_page(item.spec.regions, page))
-        async with asyncio.timeout(timeout_s + _GATEWAY_SLACK_S):
-            answer = await stream.ask(to_read)
-    except TimeoutError:
-        answer = recognition_pb2.PageAnswer(error=faults.status_of(PageTimeout(timeout_s)))
-    except (ExpectedError, StatusError) as error:
-        answer = recognition_pb2.PageAnswer(error=faults.status_of(error))
-    total_ms = page.preprocess_ms + (time.monotonic() - began) * 1000
-    return relay_answer(answer, item.request_id, page, total_ms=total_ms)
-
-
-def _failure(page: PageFailure, request_id: str, faults: FaultTable) -> recognition_pb2.PageAnswer:
-    return recognition_pb2.PageAnswer(
-        request_id=request_id,
-        page=page.number,
-        page_count=page.page_count,
-        last_page=page.number == page.page_count,
-        error=faults.status_of(page.error),
-    )
+    async def _ask(
+        self, page: NormalizedPage, item: Item[SourceSpec], *, content: bytes | None, digest: bytes | None
+    ) -> recognition_pb2.PageAnswer:
+        began = time.monotonic()
+        try:
+            regions = regions_on_page(item.spec.regions, page)
+            async with asyncio.timeout(self._timeout_s + _GATEWAY_SLACK_S):
+                answer = await self._stream.ask(PageToRead(content, digest, self._how.fingerprint, regions))
+        except TimeoutError:
+            answer = recognition_pb2.PageAnswer(error=self._faults.status_of(PageTimeout(self._timeout_s)))
+        except (ExpectedError, StatusError) as error:
+            answer = recognition_pb2.PageAnswer(error=self._faults.status_of(error))
+        total_ms = page.preprocess_ms + (time.monotonic() - began) * 1000
+        return relay_answer(answer, item.request_id, page, total_ms=total_ms)

@@ -11,8 +11,9 @@ from ocrmux.ocr.v1 import recognition_pb2
 from ocrmux.preprocess.v1 import preprocess_pb2, preprocess_pb2_grpc
 from preprocess_service.errors import FieldInvalid, ImageTooLargeBytes
 from preprocess_service.gateway_link import GatewayLink
+from preprocess_service.known_pages import KnownPages
 from preprocess_service.model import PageFailure, PageFit, Source
-from preprocess_service.page_relay import Normalization
+from preprocess_service.page_relay import Normalization, PageRelay
 from preprocess_service.pipeline import Pipeline
 from preprocess_service.profiles import fingerprint, resolve
 from preprocess_service.stream_session import NormalizeDialect, NormalizeSession, RecognizeDialect, RecognizeSession
@@ -21,6 +22,8 @@ from rpc_runtime.faults import FaultTable, StatusError
 from rpc_runtime.item_stream import ItemStream, StreamHost
 from rpc_runtime.protocol_errors import PayloadMissing
 from rpc_runtime.stream_messages import Item
+
+_CACHED_POLICIES = (recognition_pb2.CACHE_POLICY_UNSPECIFIED, recognition_pb2.CACHE_POLICY_USE)
 
 Context = grpc.aio.ServicerContext[Any, Any]
 
@@ -32,6 +35,7 @@ class PreprocessServicer(preprocess_pb2_grpc.PreprocessServiceServicer):
         self,
         pipeline: Pipeline,
         link: GatewayLink,
+        known: KnownPages,
         host: StreamHost,
         faults: FaultTable,
         *,
@@ -42,6 +46,7 @@ class PreprocessServicer(preprocess_pb2_grpc.PreprocessServiceServicer):
     ) -> None:
         self._pipeline = pipeline
         self._link = link
+        self._known = known
         self._host = host
         self._faults = faults
         self._fit = fit
@@ -59,12 +64,13 @@ class PreprocessServicer(preprocess_pb2_grpc.PreprocessServiceServicer):
         size = len(item.content or b"")
         await self._host.capacity.acquire(size, first=True)
         try:
-            session = await self._recognize_session(request.recognition, request.normalization, ordered=True)
+            timeout_s = self._timeout_s(request.recognition)
+            relay = await self._relay(request.recognition, request.normalization, timeout_s)
             try:
-                async with aclosing(session.answers(item)) as pages:
+                async with aclosing(relay.answers(item)) as pages:
                     answers = [answer async for answer in pages]
             finally:
-                await session.aclose()
+                await relay.aclose()
         finally:
             self._host.capacity.release(size)
         if len(answers) == 1 and answers[0].HasField("error"):
@@ -99,7 +105,9 @@ class PreprocessServicer(preprocess_pb2_grpc.PreprocessServiceServicer):
         await ItemStream(self._host, self._normalize_dialect, self._open_normalize).run(requests, context.write)
 
     async def _open_recognize(self, config: preprocess_pb2.RecognizeStreamConfig) -> RecognizeSession:
-        return await self._recognize_session(config.recognition, config.normalization, ordered=config.ordered)
+        timeout_s = self._timeout_s(config.recognition)
+        relay = await self._relay(config.recognition, config.normalization, timeout_s)
+        return RecognizeSession(relay, ordered=config.ordered, item_timeout_s=timeout_s)
 
     async def _open_normalize(self, config: preprocess_pb2.NormalizeStreamConfig) -> NormalizeSession:
         how = self._normalization(config.normalization)
@@ -107,24 +115,26 @@ class PreprocessServicer(preprocess_pb2_grpc.PreprocessServiceServicer):
             self._pipeline, how, self._faults, ordered=config.ordered, item_timeout_s=self._default_timeout_s
         )
 
-    async def _recognize_session(
+    async def _relay(
         self,
         recognition: recognition_pb2.RecognitionConfig,
         normalization: preprocess_pb2.NormalizationConfig,
-        *,
-        ordered: bool,
-    ) -> RecognizeSession:
-        timeout_s = item_timeout_s(recognition, default_s=self._default_timeout_s, max_s=self._max_timeout_s)
+        timeout_s: float,
+    ) -> PageRelay:
         how = self._normalization(normalization)
-        return RecognizeSession(
+        return PageRelay(
             self._pipeline,
-            how,
             await self._link.open_stream(recognition),
+            how,
+            self._known,
             self._faults,
-            ordered=ordered,
-            item_timeout_s=timeout_s,
+            timeout_s=timeout_s,
             pages_ahead=self._pages_ahead,
+            use_known=recognition.cache_policy in _CACHED_POLICIES,
         )
+
+    def _timeout_s(self, recognition: recognition_pb2.RecognitionConfig) -> float:
+        return item_timeout_s(recognition, default_s=self._default_timeout_s, max_s=self._max_timeout_s)
 
     def _normalization(self, config: preprocess_pb2.NormalizationConfig) -> Normalization:
         overrides = dict(config.overrides)

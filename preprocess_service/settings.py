@@ -25,6 +25,9 @@ class PreprocessSettings(ServerSettings):
     gateway_connect_timeout_s: float = Field(default=10.0, gt=0)
     workers: int = Field(default_factory=lambda: max(1, os.cpu_count() or 1), ge=1, description="Threads for images.")
     pages_ahead: int = Field(default=4, ge=1, description="Pages of one document that are read at one time.")
+    known_pages_bytes: int = Field(
+        default=32 * MIB, ge=0, description="Memory for what is known of files normalised before; 0 turns it off."
+    )
     max_pixels: int = Field(default=100_000_000, ge=1, description="Of one page, by its header.")
     max_pages: int = Field(default=2000, ge=1, description="Of one document.")
     page_max_side_px: int = Field(default=8192, ge=0, description="A longer side is brought down to it; 0: never.")

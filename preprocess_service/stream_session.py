@@ -9,9 +9,8 @@ from typing import Generic, TypeVar
 from ocrmux.ocr.v1 import image_pb2, recognition_pb2
 from ocrmux.preprocess.v1 import preprocess_pb2
 from preprocess_service.errors import ImageTooLargeBytes
-from preprocess_service.gateway_link import GatewayStream
 from preprocess_service.model import NormalizedPage, PageFailure
-from preprocess_service.page_relay import Normalization, made_pages, read_pages
+from preprocess_service.page_relay import Normalization, PageRelay, made_pages
 from preprocess_service.pipeline import Pipeline
 from preprocess_service.translation import SourceSpec, announcement_of, limits_message, page_message
 from rpc_runtime.faults import ExpectedError, FaultTable
@@ -97,51 +96,20 @@ def _limits(limits: StreamLimits) -> recognition_pb2.StreamLimits:
 class RecognizeSession:
     """The whole way for one stream's items."""
 
-    def __init__(
-        self,
-        pipeline: Pipeline,
-        how: Normalization,
-        stream: GatewayStream,
-        faults: FaultTable,
-        *,
-        ordered: bool,
-        item_timeout_s: float,
-        pages_ahead: int,
-    ) -> None:
-        self._pipeline = pipeline
-        self._how = how
-        self._stream = stream
-        self._faults = faults
-        self._pages_ahead = pages_ahead
+    def __init__(self, relay: PageRelay, *, ordered: bool, item_timeout_s: float) -> None:
+        self._relay = relay
         self.ordered = ordered
         self.item_timeout_s = item_timeout_s
 
-    async def answers(self, item: Item[SourceSpec]) -> AsyncGenerator[recognition_pb2.PageAnswer, None]:
-        """The answers of the item's pages, in order. Raises what concerns the item as a whole."""
-        pages = made_pages(self._pipeline, item, self._how, timeout_s=self.item_timeout_s)
-        async with aclosing(
-            read_pages(
-                pages,
-                self._stream,
-                item,
-                self._how,
-                self._faults,
-                timeout_s=self.item_timeout_s,
-                pages_ahead=self._pages_ahead,
-            )
-        ) as answers:
-            async for answer in answers:
-                yield answer
-
     async def handle(self, item: Item[SourceSpec]) -> AsyncGenerator[Answer[RecognizeAnswer], None]:
         """Answers one item of the stream."""
-        async with aclosing(self.answers(item)) as answers:
+        async with aclosing(self._relay.answers(item)) as answers:
             async for answer in answers:
                 yield Answer((RecognizeAnswer(answer=answer),), last=answer.last_page)
 
     async def aclose(self) -> None:
         """Ends the stream to the gateway."""
-        await self._stream.aclose()
+        await self._relay.aclose()
 
 
 class NormalizeSession:

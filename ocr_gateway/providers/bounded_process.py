@@ -9,6 +9,7 @@ from dataclasses import dataclass
 
 _CHUNK_BYTES = 64 * 1024
 _MAX_ERROR_BYTES = 64 * 1024
+_DRAIN_TIMEOUT_S = 1.0
 
 
 class OutputTooLong(Exception):
@@ -83,11 +84,16 @@ async def _read(pipe: asyncio.StreamReader | None, most: int, *, cut: bool) -> b
 
 
 async def _end(process: asyncio.subprocess.Process) -> None:
-    if process.returncode is not None:
-        return
-    with contextlib.suppress(ProcessLookupError):
-        process.kill()
-    await process.wait()
-    # Closes the pipes' transports, which a killed child can leave open.
+    """Kills and reaps a child that still runs, and empties its pipes, which closes them."""
+    if process.returncode is None:
+        with contextlib.suppress(ProcessLookupError):
+            process.kill()
     if process.stdin is not None:
         process.stdin.close()
+    with contextlib.suppress(TimeoutError):
+        # A grandchild may hold a pipe open; it is not waited for. The child is dead by now, and reaped by the loop.
+        async with asyncio.timeout(_DRAIN_TIMEOUT_S):
+            for pipe in (process.stdout, process.stderr):
+                while pipe is not None and await pipe.read(_CHUNK_BYTES):
+                    pass
+            await process.wait()

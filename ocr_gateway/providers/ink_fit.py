@@ -192,26 +192,26 @@ def _fitted(window: _Window, spans: Sequence[WordSpan], tilt: float) -> FittedLi
     right = _side(window.x0 + columns[-1] + 1, window.right, -1, along, touches=columns[-1] + 1 == ink.shape[1])
     if lower - upper < _MIN_HEIGHT * height or right - left < 1:
         return _level_untouched(window, spans, tilt)
-    extents = word_extents(
-        ink,
-        [
-            (
-                window.left + s.start * (window.right - window.left) - window.x0,
-                window.left + s.end * (window.right - window.left) - window.x0,
-            )
-            for s in spans
-        ],
-        height,
-    )
+    words = _fitted_words(window, ink, spans, (left, right, upper, lower), tilt)
+    return FittedLine(_corners(left, right, upper, lower, tilt), words)
+
+
+def _fitted_words(
+    window: _Window, ink: Mask, spans: Sequence[WordSpan], line: tuple[float, float, float, float], tilt: float
+) -> tuple[Corners, ...]:
+    """The words' corners by the line's ink, none beyond the ``line``: its left, right, upper and lower side."""
+    left, right, upper, lower = line
+    length = window.right - window.left
+    begin = window.left - window.x0
+    columns = [(begin + span.start * length, begin + span.end * length) for span in spans]
     words = []
-    for extent in extents:
-        x = np.clip((window.x0 + extent[0], window.x0 + extent[1]), left, right)
-        if extent[2] is None or extent[3] is None:
-            v = np.array((upper, lower))
-        else:
-            v = np.clip((window.v0 + extent[2], window.v0 + extent[3]), upper, lower)
-        words.append(_corners(float(x[0]), float(x[1]), float(v[0]), float(v[1]), tilt))
-    return FittedLine(_corners(left, right, upper, lower, tilt), tuple(words))
+    for first, last, top, bottom in word_extents(ink, columns, window.lower - window.upper):
+        x0, x1 = np.clip((window.x0 + first, window.x0 + last), left, right).tolist()
+        v0, v1 = upper, lower
+        if top is not None and bottom is not None:
+            v0, v1 = np.clip((window.v0 + top, window.v0 + bottom), upper, lower).tolist()
+        words.append(_corners(x0, x1, v0, v1, tilt))
+    return tuple(words)
 
 
 def _side(found: float, given: float, inward: int, most: float, *, touches: bool) -> float:

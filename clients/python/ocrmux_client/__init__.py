@@ -1,0 +1,22 @@
+"""The Python client of ocrmux: ``OcrMuxClient`` for asyncio, ``OcrMux`` for scripts, and the command line."""
+
+from __future__ import annotations
+
+from ocrmux_client.client import OcrMuxClient
+from ocrmux_client.errors import OcrMuxError
+from ocrmux_client.items import CacheUse, Feature, Item, Priority, ReadingConfig, Region
+from ocrmux_client.reading import Reading
+from ocrmux_client.sync_client import OcrMux
+
+__all__ = [
+    "CacheUse",
+    "Feature",
+    "Item",
+    "OcrMux",
+    "OcrMuxClient",
+    "OcrMuxError",
+    "Priority",
+    "Reading",
+    "ReadingConfig",
+    "Region",
+]

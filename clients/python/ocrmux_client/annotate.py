@@ -1,0 +1,209 @@
+"""Pictures of pages with what was read drawn where it stands."""
+
+from __future__ import annotations
+
+import hashlib
+import math
+import warnings
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from statistics import median
+
+from PIL import Image, ImageDraw, ImageFont, ImageOps
+
+from ocrmux.ocr.v1.document_pb2 import Page
+from ocrmux.ocr.v1.geometry_pb2 import Polygon
+
+BIG_PIXELS = 4_000_000
+MAX_PIXELS = 80_000_000
+_FINE_PIXELS = 2_000_000  # up to here outlines are smoothed by drawing them at twice the size
+_LOW, _HIGH = 0.6, 0.97
+_RED, _AMBER, _GREEN = (214, 48, 49), (232, 160, 20), (22, 150, 84)
+_UNSURE, _TABLE, _FIELD = (58, 110, 220), (124, 77, 220), (0, 140, 160)
+
+Colour = tuple[int, int, int]
+Point = tuple[float, float]
+Font = ImageFont.FreeTypeFont | ImageFont.ImageFont
+
+
+class NotDrawable(Exception):
+    """The page cannot be drawn: its file is no picture that Pillow reads, or is too large."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Box:
+    """One outline: its corners, colour, label, and whether it is a thin one without a wash."""
+
+    corners: Sequence[Point]
+    colour: Colour
+    label: str = ""
+    thin: bool = False
+
+
+class Annotator:
+    """Draws pages into ``folder``, which is made if it does not stand yet.
+
+    ``root`` is the folder below which the sources lie: the pictures are named by the path from there, so that no two
+    sources get one name.
+    """
+
+    def __init__(self, folder: Path, root: Path) -> None:
+        self._folder = folder
+        self._root = root
+
+    def draw(self, source: Path, page: Page, page_count: int | None) -> Path:
+        """Draws one page and gives the picture's path. Blocks; holds the decoded page. Raises NotDrawable, OSError."""
+        picture = annotated(_page_image(source, page.number), page)
+        big = picture.width * picture.height > BIG_PIXELS
+        numbered = f".page-{page.number}" if page_count != 1 else ""
+        target = self._folder / f"{self._stem(source)}{numbered}{'.jpg' if big else '.png'}"
+        self._folder.mkdir(parents=True, exist_ok=True)
+        if big:
+            picture.save(target, quality=90)
+        else:
+            picture.save(target, compress_level=4)
+        return target
+
+    def _stem(self, source: Path) -> str:
+        absolute = source.absolute()
+        digest = hashlib.blake2s(str(absolute).encode("utf-8", "surrogateescape"), digest_size=4).hexdigest()
+        if not absolute.is_relative_to(self._root) or ".." in absolute.parts:
+            return f"{_cut(source.name)}~{digest}"
+        parts = absolute.relative_to(self._root).parts
+        stem = "__".join(parts)
+        unambiguous = tuple(stem.split("__")) == parts and "~" not in stem and _cut(stem) == stem
+        return stem if unambiguous else f"{_cut(stem)}~{digest}"
+
+
+def annotated(image: Image.Image, page: Page) -> Image.Image:
+    """A copy of the upright page image, in colour and of the same size, with the page's boxes drawn.
+
+    Lines are washed and outlined by confidence, from red over amber to green (blue where none is stated), and numbered;
+    words are thin outlines; table cells are violet, fields teal with their names.
+    """
+    boxes = list(_boxes(page, _scale(image, page)))
+    height_px = median([_height_px(box) for box in boxes if not box.thin] or [20.0])
+    stroke_px = max(1, round(min(math.sqrt(image.width * image.height) / 500, height_px / 14)))
+    fine = 2 if image.width * image.height <= _FINE_PIXELS else 1
+    overlay = Image.new("RGBA", (image.width * fine, image.height * fine), (255, 255, 255, 0))
+    pen = ImageDraw.Draw(overlay)
+    for box in sorted(boxes, key=lambda box: not box.thin):
+        _outline(pen, box, stroke_px, fine)
+    if fine > 1:
+        overlay = overlay.resize(image.size, Image.Resampling.BOX)
+    picture = Image.alpha_composite(image.convert("RGBA"), overlay)
+    font = ImageFont.load_default(max(8.0, min(height_px * 0.5, max(image.size) / 60, 40.0)))
+    labels = Image.new("RGBA", image.size, (255, 255, 255, 0))
+    pen = ImageDraw.Draw(labels)
+    for box in boxes:
+        if box.label:
+            _tag(pen, box, font, image.size)
+    return Image.alpha_composite(picture, labels).convert("RGB")
+
+
+def confidence_colour(confidence: float | None) -> Colour:
+    """Red at 0.6 and below, over amber, to green at 0.97 and above; blue where none is stated."""
+    if confidence is None:
+        return _UNSURE
+    share = min(1.0, max(0.0, (confidence - _LOW) / (_HIGH - _LOW)))
+    start, end, part = (_RED, _AMBER, share * 2) if share < 0.5 else (_AMBER, _GREEN, share * 2 - 1)
+    red, green, blue = (round(a + (b - a) * part) for a, b in zip(start, end, strict=True))
+    return red, green, blue
+
+
+def _page_image(source: Path, page_number: int) -> Image.Image:
+    """The page, upright, with transparent places white."""
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # Pillow warns of sizes and odd tags; sizes are checked below
+            with Image.open(source) as opened:
+                if opened.width * opened.height > MAX_PIXELS:
+                    raise NotDrawable(f"{source} has more than {MAX_PIXELS} pixels")
+                if page_number > 1:
+                    opened.seek(page_number - 1)
+                return _in_colour(ImageOps.exif_transpose(opened))
+    except (Image.DecompressionBombError, EOFError, ValueError, SyntaxError) as error:
+        raise NotDrawable(f"{source}, page {page_number}, cannot be drawn: {error}") from error
+
+
+def _in_colour(image: Image.Image) -> Image.Image:
+    if image.mode in {"I", "F"} or image.mode.startswith("I;16"):
+        low, high = image.getextrema()
+        span = float(high) - float(low) or 1.0  # type: ignore[arg-type]
+        return image.convert("F").point(lambda value: (value - float(low)) * (255.0 / span)).convert("RGB")  # type: ignore[arg-type]
+    if image.has_transparency_data:
+        layered = image.convert("RGBA")
+        return Image.alpha_composite(Image.new("RGBA", layered.size, (255, 255, 255, 255)), layered).convert("RGB")
+    return image.convert("RGB")
+
+
+def _scale(image: Image.Image, page: Page) -> Point:
+    if not page.size.width or not page.size.height:
+        return 1.0, 1.0
+    return image.width / page.size.width, image.height / page.size.height
+
+
+def _boxes(page: Page, scale: Point) -> Iterator[_Box]:
+    number = 0
+    for block in page.blocks:
+        for line in block.lines:
+            number += 1
+            colour = confidence_colour(line.confidence if line.HasField("confidence") else None)
+            if corners := _corners(line.polygon, scale):
+                yield _Box(corners, colour, str(number))
+            for word in line.words:
+                if corners := _corners(word.polygon, scale):
+                    known = word.confidence if word.HasField("confidence") else None
+                    yield _Box(corners, confidence_colour(known), thin=True)
+    for table in page.tables:
+        for cell in table.cells:
+            if corners := _corners(cell.polygon, scale):
+                yield _Box(corners, _TABLE)
+    for field in page.fields:
+        if corners := _corners(field.polygon, scale):
+            yield _Box(corners, _FIELD, field.name)
+
+
+def _corners(polygon: Polygon, scale: Point) -> list[Point]:
+    return [(point.x * scale[0], point.y * scale[1]) for point in polygon.points] if len(polygon.points) > 2 else []
+
+
+def _outline(pen: ImageDraw.ImageDraw, box: _Box, stroke_px: int, fine: int) -> None:
+    # An image point stands at the outer corner of its pixel, Pillow's at its middle.
+    corners = [(x * fine - 0.5, y * fine - 0.5) for x, y in box.corners]
+    if box.thin:
+        pen.line([*corners, corners[0]], fill=(*box.colour, 110), width=max(1, stroke_px * fine // 2))
+        return
+    pen.polygon(corners, fill=(*box.colour, 34))
+    pen.line([*corners, corners[0], corners[1]], fill=(*box.colour, 235), width=stroke_px * fine, joint="curve")
+
+
+def _tag(pen: ImageDraw.ImageDraw, box: _Box, font: Font, size: tuple[int, int]) -> None:
+    """A small sign before the text's beginning, whichever way it runs; above it where there is no room for that."""
+    (x0, y0), (x1, y1), (x3, y3) = box.corners[0], box.corners[1], box.corners[-1]
+    length = math.hypot(x1 - x0, y1 - y0) or 1.0
+    along_x, along_y = (x1 - x0) / length, (y1 - y0) / length
+    left, top, right, bottom = pen.textbbox((0, 0), box.label, font=font)
+    pad = max(1.0, (bottom - top) * 0.3)
+    wide, high = right - left + 2 * pad, bottom - top + 2 * pad
+    away = abs(along_x) * wide / 2 + abs(along_y) * high / 2 + pad
+    x, y = (x0 + x3) / 2 - along_x * away - wide / 2, (y0 + y3) / 2 - along_y * away - high / 2
+    if not (0 <= x <= size[0] - wide and 0 <= y <= size[1] - high):
+        x, y = min(x0, x3), min(y0, y3) - high
+    x, y = min(max(0.0, x), max(0.0, size[0] - wide)), min(max(0.0, y), max(0.0, size[1] - high))
+    pen.rounded_rectangle((x, y, x + wide, y + high), radius=high / 4, fill=(*box.colour, 225))
+    pen.text((x + pad - left, y + pad - top), box.label, font=font, fill=(255, 255, 255, 255))
+
+
+def _height_px(box: _Box) -> float:
+    (x0, y0), (x3, y3) = box.corners[0], box.corners[-1]
+    return math.hypot(x3 - x0, y3 - y0)
+
+
+def _cut(name: str) -> str:
+    """The name, its middle left out where it is too long for a file name with additions."""
+    encoded = name.encode("utf-8", "surrogateescape")
+    if len(encoded) <= 180:
+        return name
+    return encoded[:80].decode("utf-8", "ignore") + "…" + encoded[-80:].decode("utf-8", "ignore")

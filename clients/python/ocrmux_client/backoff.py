@@ -1,0 +1,31 @@
+"""How long to wait before a server is asked again."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Callable
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True)
+class Backoff:
+    """Exponential backoff with jitter of one half, bounded in time and in attempts. All times in seconds.
+
+    ``attempts`` failures in a row without an answer in between are borne; the next one is final.
+    """
+
+    first_s: float = 0.2
+    factor: float = 2.0
+    longest_s: float = 10.0
+    attempts: int = 8
+
+    def wait_s(
+        self, failures: int, *, at_least_s: float | None = None, draw: Callable[[], float] = random.random
+    ) -> float:
+        """Seconds to wait after the ``failures``-th failure in a row, counted from 1.
+
+        ``draw`` gives 0..1. ``at_least_s`` is the server's own wish; more than ``longest_s`` is cut to it.
+        """
+        ceiling_s = min(self.longest_s, self.first_s * self.factor ** (failures - 1))
+        waited_s = ceiling_s * (0.5 + 0.5 * draw())
+        return min(self.longest_s, max(waited_s, at_least_s or 0.0))

@@ -1,0 +1,19 @@
+"""The port: how a record becomes text."""
+
+from __future__ import annotations
+
+from typing import Protocol
+
+from ocrmux_client.records import PageRecord
+
+
+class Exporter(Protocol):
+    """Turns records into pieces of text, each of which is written whole. Touches no file."""
+
+    def head(self) -> str:
+        """What stands before the first record; may be empty."""
+        ...
+
+    def piece(self, record: PageRecord) -> str:
+        """The record's own piece; empty where the format has no place for it."""
+        ...

@@ -1,0 +1,102 @@
+"""Turns items into the messages of a stream, within the limits that the server announced."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterator
+from pathlib import Path
+
+import grpc
+from google.rpc import status_pb2
+
+from ocrmux.ocr.v1.image_pb2 import (
+    DIGEST_ALGORITHM_SHA256,
+    ChunkedContent,
+    ContentChunk,
+    ContentDigest,
+    ImagePayload,
+)
+from ocrmux.ocr.v1.recognition_pb2 import StreamLimits
+from ocrmux.preprocess.v1.preprocess_pb2 import SourceItem, StreamRecognizeRequest
+from ocrmux_client.errors import SOURCE_UNREADABLE, item_status
+from ocrmux_client.items import Item
+
+WHOLE_MAX_BYTES = 1 << 20
+CHUNK_BYTES = 1 << 20
+_ENVELOPE_BYTES = 1024  # more than a chunk's id, lengths and tags ever take
+
+
+class ItemRefused(Exception):
+    """The client itself answers this item: its file cannot be read, or is over the server's limit."""
+
+    def __init__(self, status: status_pb2.Status) -> None:
+        super().__init__(status.message)
+        self.status = status
+
+
+def size_bytes(item: Item, limits: StreamLimits) -> int:
+    """Bytes of the item's content, before it is read. Raises ItemRefused."""
+    if isinstance(item.content, bytes):
+        size = len(item.content)
+    else:
+        try:
+            size = item.content.stat().st_size
+        except OSError as error:
+            raise _unreadable(item.content, error) from error
+    if 0 < limits.max_item_bytes < size:
+        raise ItemRefused(
+            item_status(
+                grpc.StatusCode.OUT_OF_RANGE,
+                "IMAGE_TOO_LARGE_BYTES",
+                f"a file of {size} bytes is over the server's limit of {limits.max_item_bytes} bytes",
+                {"value": str(size), "limit": str(limits.max_item_bytes), "unit": "bytes"},
+            )
+        )
+    return size
+
+
+def load(item: Item) -> bytes:
+    """The item's content; blocks while a file is read. Raises ItemRefused."""
+    if isinstance(item.content, bytes):
+        return item.content
+    try:
+        return item.content.read_bytes()
+    except OSError as error:
+        raise _unreadable(item.content, error) from error
+
+
+def digest_message(item: Item, content: bytes) -> StreamRecognizeRequest:
+    """The item by its digest only."""
+    digest = ContentDigest(algorithm=DIGEST_ALGORITHM_SHA256, value=hashlib.sha256(content).digest())
+    return StreamRecognizeRequest(item=source_item(item, ImagePayload(digest=digest)))
+
+
+def content_messages(item: Item, content: bytes, limits: StreamLimits) -> Iterator[StreamRecognizeRequest]:
+    """The item with its content: one message where it fits, else an announcement and its chunks."""
+    message_max_bytes = limits.max_message_bytes or CHUNK_BYTES + _ENVELOPE_BYTES
+    if len(content) <= WHOLE_MAX_BYTES:
+        whole = StreamRecognizeRequest(item=source_item(item, ImagePayload(content=content)))
+        if whole.ByteSize() <= message_max_bytes:
+            yield whole
+            return
+    announcement = ImagePayload(chunked=ChunkedContent(total_bytes=len(content)))
+    yield StreamRecognizeRequest(item=source_item(item, announcement))
+    chunk_bytes = max(1, min(CHUNK_BYTES, message_max_bytes - _ENVELOPE_BYTES))
+    for start in range(0, len(content), chunk_bytes):
+        data = content[start : start + chunk_bytes]
+        yield StreamRecognizeRequest(chunk=ContentChunk(request_id=item.request_id, data=data))
+
+
+def source_item(item: Item, payload: ImagePayload) -> SourceItem:
+    """The item as the service takes it."""
+    return SourceItem(
+        request_id=item.request_id,
+        image=payload,
+        regions=[region.to_proto() for region in item.regions],
+        password=item.password,
+    )
+
+
+def _unreadable(path: Path, error: OSError) -> ItemRefused:
+    message = f"the file cannot be read: {error.strerror or error}"
+    return ItemRefused(item_status(grpc.StatusCode.NOT_FOUND, SOURCE_UNREADABLE, message, {"path": str(path)}))

@@ -1,0 +1,369 @@
+"""One long reading of many items over a stream that may break and be opened again."""
+
+from __future__ import annotations
+
+import asyncio
+from collections import deque
+from collections.abc import AsyncGenerator, AsyncIterable, Callable, Coroutine, Iterable
+from dataclasses import dataclass, field
+from typing import Any, TypeAlias
+
+import grpc
+from google.rpc import status_pb2
+
+from ocrmux.ocr.v1.recognition_pb2 import PageAnswer, StreamLimits
+from ocrmux.preprocess.v1.preprocess_pb2 import RecognizeStreamConfig, StreamRecognizeRequest, StreamRecognizeResponse
+from ocrmux_client import item_messages
+from ocrmux_client.answer_order import AnswerOrder
+from ocrmux_client.backoff import Backoff
+from ocrmux_client.errors import CONNECTION_LOST, PROTOCOL_BROKEN, OcrMuxError, item_status
+from ocrmux_client.items import Item
+from ocrmux_client.stream_source import StreamSource
+
+StreamCall: TypeAlias = "grpc.aio.StreamStreamCall[StreamRecognizeRequest, StreamRecognizeResponse]"
+_SEND_ELSEWHERE = frozenset({"DRAINING", "SERVER_BUSY"})
+
+
+@dataclass(frozen=True, slots=True)
+class StreamPolicy:
+    """How a stream is driven.
+
+    ``concurrency``: items sent and not yet answered, at most; the server's own limit may be lower. ``sends_per_item``:
+    how often one item is sent before a broken connection counts as its own fault. ``silence_s``: seconds without a word
+    from the server, while items are with it, after which the connection counts as lost. ``on_reconnect`` hears of each
+    break: failures in a row, seconds until the next try, the cause.
+    """
+
+    concurrency: int = 8
+    ordered: bool = True
+    digest_first: bool = False
+    sends_per_item: int = 4
+    silence_s: float = 600.0
+    backoff: Backoff = field(default_factory=Backoff)
+    on_reconnect: Callable[[int, float, OcrMuxError], None] | None = None
+
+    def __post_init__(self) -> None:
+        if self.concurrency < 1 or self.sends_per_item < 1 or self.silence_s <= 0:
+            raise ValueError("concurrency, sends_per_item and silence_s are above 0")
+
+    @property
+    def reorder_span(self) -> int:
+        """Items that may be started while an earlier one still holds back their answers."""
+        return max(64, 4 * self.concurrency)
+
+
+@dataclass(slots=True)
+class _Entry:
+    """An item on its way."""
+
+    item: Item
+    place: int
+    by_digest: bool
+    size_bytes: int = 0
+    pages_given: int = 0
+    sends: int = 0
+
+
+class RecognitionStream:
+    """Sends items, gives their answers, each page of each item exactly once; for one use.
+
+    Items without an answer are sent again, under the same ids, after a connection is lost or the server drains.
+    ``answers`` raises OcrMuxError when the server refuses the stream as a whole or stays away longer than the backoff
+    allows; what was given out until then stands.
+    """
+
+    def __init__(
+        self,
+        open_call: Callable[[], StreamCall],
+        config: RecognizeStreamConfig,
+        items: AsyncIterable[Item] | Iterable[Item],
+        policy: StreamPolicy,
+    ) -> None:
+        self._open_call = open_call
+        self._config = config
+        self._source = StreamSource(items)
+        self._policy = policy
+        self._order = AnswerOrder(ordered=policy.ordered)
+        self._out: asyncio.Queue[PageAnswer | Exception | None] = asyncio.Queue()
+        self._waiting: deque[_Entry] = deque()
+        self._in_flight: dict[str, _Entry] = {}
+        self._moving: list[_Entry] = []
+        self._moving_cause: OcrMuxError | None = None
+        self._limits: asyncio.Future[StreamLimits] = asyncio.get_running_loop().create_future()
+        self._changed = asyncio.Event()
+        self._taken = asyncio.Event()
+        self._progress = False
+        self._last_word_s = 0.0
+
+    async def answers(self) -> AsyncGenerator[PageAnswer, None]:
+        """The answers, as they come or in the order of the items. Leaving early stops the work on the server."""
+        driver = asyncio.create_task(self._drive())
+        try:
+            while (event := await self._out.get()) is not None:
+                if isinstance(event, Exception):
+                    raise event
+                self._taken.set()
+                self._changed.set()
+                yield event
+        finally:
+            driver.cancel()
+            await asyncio.gather(driver, return_exceptions=True)
+            await self._source.close()
+
+    async def _drive(self) -> None:
+        try:
+            await self._connections()
+        except Exception as error:
+            self._out.put_nowait(error)  # raised by answers(), after the answers that came before it
+        else:
+            self._out.put_nowait(None)
+
+    async def _connections(self) -> None:
+        failures = 0
+        while await self._has_work():
+            self._progress = False
+            failure = await self._connection()
+            if self._progress or failure is None:
+                failures = 0
+            if failure is None:
+                continue
+            failures += 1
+            if failures > self._policy.backoff.attempts:
+                raise failure
+            wait_s = self._policy.backoff.wait_s(failures, at_least_s=failure.retry_after_s)
+            if self._policy.on_reconnect is not None:
+                self._policy.on_reconnect(failures, wait_s, failure)
+            await asyncio.sleep(wait_s)
+
+    async def _has_work(self) -> bool:
+        while not self._waiting:
+            if self._source.exhausted:
+                return False
+            await self._source.wait()
+            self._admit()
+        return True
+
+    def _admit(self) -> None:
+        """Takes the item that the source has ready, if any, into the waiting line."""
+        item = self._source.take()
+        if item is None:
+            return
+        if item.request_id in self._in_flight or any(
+            entry.item.request_id == item.request_id for entry in self._waiting
+        ):
+            raise ValueError(f"the request_id {item.request_id!r} is used by two items")
+        self._waiting.append(_Entry(item, self._order.start(), by_digest=self._policy.digest_first))
+
+    async def _connection(self) -> OcrMuxError | None:
+        """One stream from opening to end; gives what broke it, or None. Raises OcrMuxError if trying again is vain."""
+        loop = asyncio.get_running_loop()
+        self._limits, self._moving_cause, self._last_word_s = loop.create_future(), None, loop.time()
+        call = self._open_call()
+        failure: OcrMuxError | None = None
+        reader, writer = asyncio.create_task(self._read(call)), asyncio.create_task(self._write(call))
+        try:
+            await asyncio.wait({reader, writer}, return_when=asyncio.FIRST_COMPLETED)
+            if writer.done():
+                writer.result()
+                await asyncio.wait({reader})
+            reader.result()
+        except grpc.aio.AioRpcError as error:
+            failure = _ending(error)
+        except OcrMuxError as error:
+            failure = error
+        finally:
+            reader.cancel()
+            writer.cancel()
+            call.cancel()
+            await asyncio.gather(reader, writer, return_exceptions=True)
+        return self._settle(failure)
+
+    def _settle(self, failure: OcrMuxError | None) -> OcrMuxError | None:
+        """Puts unanswered items back into the waiting line, in order."""
+        left = list(self._in_flight.values())
+        if failure is None and left:
+            failure = OcrMuxError(
+                grpc.StatusCode.UNAVAILABLE, PROTOCOL_BROKEN, f"the server left {len(left)} items without an answer"
+            )
+        if failure is not None and not _passing(failure):
+            raise failure
+        if failure is not None and self._limits.done() and not left and not self._moving and not self._waiting:
+            failure = None  # an idle connection was closed; nothing is lost by it
+        self._in_flight.clear()
+        for entry in [entry for entry in left if entry.sends >= self._policy.sends_per_item]:
+            left.remove(entry)
+            message = f"the connection was lost {entry.sends} times while this item was with the server: {failure}"
+            self._answer_here(entry, item_status(grpc.StatusCode.UNAVAILABLE, CONNECTION_LOST, message))
+        self._waiting = deque(sorted([*self._waiting, *left, *self._moving], key=lambda entry: entry.place))
+        self._moving.clear()
+        return failure or self._moving_cause
+
+    async def _read(self, call: StreamCall) -> None:
+        while (response := await self._next_response(call)) is not None:
+            kind = response.WhichOneof("message")
+            if kind == "limits" and not self._limits.done():
+                self._limits.set_result(response.limits)
+            elif kind == "answer" and self._limits.done():
+                self._take(response.answer)
+                await self._until_taken()
+            else:
+                message = f"the server sent {kind} {'after' if self._limits.done() else 'before'} its limits"
+                raise OcrMuxError(grpc.StatusCode.INTERNAL, PROTOCOL_BROKEN, message)
+
+    @property
+    def _backed_up(self) -> bool:
+        return self._out.qsize() >= self._policy.concurrency
+
+    async def _until_taken(self) -> None:
+        """Holds the reading up while the caller is behind, so that the server feels it too."""
+        while self._backed_up:
+            self._taken.clear()
+            await self._taken.wait()
+
+    async def _next_response(self, call: StreamCall) -> StreamRecognizeResponse | None:
+        loop = asyncio.get_running_loop()
+        read = asyncio.ensure_future(call.read())
+        try:
+            while not read.done():
+                rest_s = self._last_word_s + self._policy.silence_s - loop.time()
+                if rest_s <= 0 and (self._in_flight or not self._limits.done()):
+                    message = f"no word from the server for {self._policy.silence_s:g} s"
+                    raise OcrMuxError(grpc.StatusCode.UNAVAILABLE, CONNECTION_LOST, message)
+                await asyncio.wait({read}, timeout=rest_s if rest_s > 0 else self._policy.silence_s)
+            self._last_word_s = loop.time()
+            response = read.result()
+            return response if isinstance(response, StreamRecognizeResponse) else None
+        finally:
+            read.cancel()
+
+    def _take(self, answer: PageAnswer) -> None:
+        entry = self._in_flight.get(answer.request_id)
+        if entry is None:
+            message = f"the server answered {answer.request_id!r}, which waits for no answer"
+            raise OcrMuxError(grpc.StatusCode.INTERNAL, PROTOCOL_BROKEN, message)
+        if answer.last_page:
+            del self._in_flight[answer.request_id]
+            self._changed.set()
+        if answer.WhichOneof("outcome") == "error" and self._to_be_sent_again(entry, answer):
+            return
+        self._progress = True
+        if answer.page == 0 or answer.page > entry.pages_given:
+            entry.pages_given = max(entry.pages_given, answer.page)
+            self._give(entry, answer)
+        elif answer.last_page:
+            message = f"the item ended at page {answer.page}, after page {entry.pages_given} had been answered before"
+            self._answer_here(entry, item_status(grpc.StatusCode.ABORTED, PROTOCOL_BROKEN, message))
+
+    def _to_be_sent_again(self, entry: _Entry, answer: PageAnswer) -> bool:
+        error = OcrMuxError.from_status(answer.error)
+        if not answer.last_page:
+            return False
+        if error.reason == "CONTENT_REQUIRED" and entry.by_digest:
+            entry.by_digest = False
+            self._waiting.appendleft(entry)
+            return True
+        if error.reason in _SEND_ELSEWHERE and entry.sends < self._policy.sends_per_item:
+            self._moving.append(entry)
+            self._moving_cause = error
+            return True
+        return False
+
+    async def _write(self, call: StreamCall) -> None:
+        try:
+            await call.write(StreamRecognizeRequest(config=self._config))
+            limits = await self._limits
+            while (entry := await self._next_entry(limits)) is not None:
+                await self._send(call, entry, limits)
+            await call.done_writing()
+        except (grpc.aio.AioRpcError, asyncio.InvalidStateError):
+            return  # the call has ended; the reader tells why
+
+    async def _next_entry(self, limits: StreamLimits) -> _Entry | None:
+        """The next item, once there is room for it; None when this stream has nothing more to send."""
+        while self._moving_cause is None:
+            self._changed.clear()
+            self._admit()
+            if self._waiting:
+                if (entry := self._with_room(limits)) is not None:
+                    return entry
+            elif self._source.exhausted and not any(entry.by_digest for entry in self._in_flight.values()):
+                return None
+            if self._waiting or self._backed_up or self._order.lag >= self._policy.reorder_span:
+                await self._changed.wait()
+            else:
+                await _first(self._changed.wait(), self._source.wait())
+        return None
+
+    def _with_room(self, limits: StreamLimits) -> _Entry | None:
+        """The first waiting item if the window has room for it; answers here what cannot be sent at all."""
+        while self._waiting and not self._backed_up:
+            entry = self._waiting[0]
+            try:
+                entry.size_bytes = item_messages.size_bytes(entry.item, limits)
+            except item_messages.ItemRefused as refusal:
+                self._waiting.popleft()
+                self._answer_here(entry, refusal.status)
+                continue
+            if not self._fits(entry.size_bytes, limits):
+                return None
+            self._waiting.popleft()
+            self._in_flight[entry.item.request_id] = entry
+            return entry
+        return None
+
+    def _fits(self, size_bytes: int, limits: StreamLimits) -> bool:
+        window = min(self._policy.concurrency, limits.max_items_in_flight or self._policy.concurrency)
+        held_bytes = sum(entry.size_bytes for entry in self._in_flight.values())
+        over = 0 < limits.max_bytes_in_flight < held_bytes + size_bytes
+        return not self._in_flight or (len(self._in_flight) < window and not over)
+
+    async def _send(self, call: StreamCall, entry: _Entry, limits: StreamLimits) -> None:
+        try:
+            content = await asyncio.to_thread(item_messages.load, entry.item)
+        except item_messages.ItemRefused as refusal:
+            del self._in_flight[entry.item.request_id]
+            self._answer_here(entry, refusal.status)
+            return
+        self._last_word_s = asyncio.get_running_loop().time()
+        entry.sends += 1
+        if entry.by_digest:
+            await call.write(item_messages.digest_message(entry.item, content))
+            return
+        for message in item_messages.content_messages(entry.item, content, limits):
+            if self._in_flight.get(entry.item.request_id) is not entry:
+                return  # answered already, refused by its announcement
+            await call.write(message)
+
+    def _answer_here(self, entry: _Entry, status: status_pb2.Status) -> None:
+        self._give(entry, PageAnswer(request_id=entry.item.request_id, last_page=True, error=status))
+
+    def _give(self, entry: _Entry, answer: PageAnswer) -> None:
+        for ready in self._order.take(entry.place, answer):
+            self._out.put_nowait(ready)
+        self._changed.set()
+
+
+async def _first(*waits: Coroutine[Any, Any, object]) -> None:
+    """Returns once one of them has ended; the others are cancelled."""
+    tasks = [asyncio.create_task(wait) for wait in waits]
+    try:
+        await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
+    finally:
+        for task in tasks:
+            task.cancel()
+
+
+def _ending(error: grpc.aio.AioRpcError) -> OcrMuxError:
+    """What ended a call.
+
+    A write that meets the end of its call makes grpc.aio put a status of its own over the server's, which is lost then:
+    the next try hears it, if it was not a passing one.
+    """
+    if error.code() is grpc.StatusCode.INTERNAL and error.details() == "Internal error from Core":
+        return OcrMuxError(grpc.StatusCode.UNAVAILABLE, CONNECTION_LOST, "the server ended the stream in mid-write")
+    return OcrMuxError.from_rpc_error(error)
+
+
+def _passing(failure: OcrMuxError) -> bool:
+    """Whether the same call may succeed later. CANCELLED: a server that stopped, as the client's own never get here."""
+    return failure.code in {grpc.StatusCode.UNAVAILABLE, grpc.StatusCode.CANCELLED} or failure.reason in _SEND_ELSEWHERE

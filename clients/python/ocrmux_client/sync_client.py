@@ -1,0 +1,130 @@
+"""The blocking client, for scripts."""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+from collections.abc import Coroutine, Iterable, Iterator, Sequence
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Self, TypeVar
+
+import grpc
+
+from ocrmux.gateway.v1.gateway_pb2 import ListProvidersResponse
+from ocrmux.ocr.v1.recognition_pb2 import PageAnswer
+from ocrmux.preprocess.v1.preprocess_pb2 import NormalizeResponse
+from ocrmux_client.backoff import Backoff
+from ocrmux_client.client import OcrMuxClient
+from ocrmux_client.items import Item, ReadingConfig, Region
+from ocrmux_client.reading import Reading
+from ocrmux_client.recognition_stream import StreamPolicy
+
+T = TypeVar("T")
+
+
+class OcrMux:
+    """OcrMuxClient for code without an event loop: ``with OcrMux("localhost:50051") as ocr: ocr.recognize(data)``.
+
+    Runs the asynchronous client on a thread of its own; its methods may be called from several threads. Arguments,
+    limits and errors are those of OcrMuxClient.
+    """
+
+    def __init__(
+        self,
+        target: str,
+        *,
+        gateway_target: str | None = None,
+        credentials: grpc.ChannelCredentials | None = None,
+        metadata: Sequence[tuple[str, str]] = (),
+        backoff: Backoff | None = None,
+    ) -> None:
+        self._loop = asyncio.new_event_loop()
+        self._thread = threading.Thread(target=self._loop.run_forever, name="ocrmux-client", daemon=True)
+        self._thread.start()
+
+        async def build() -> OcrMuxClient:
+            return OcrMuxClient(
+                target, gateway_target=gateway_target, credentials=credentials, metadata=metadata, backoff=backoff
+            )
+
+        self._client = self._wait(build())
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Closes the connections and ends the thread; may be called again."""
+        if self._loop.is_closed():
+            return
+        self._wait(self._client.close())
+        self._loop.call_soon_threadsafe(self._loop.stop)
+        self._thread.join()
+        self._loop.close()
+
+    def recognize(
+        self,
+        content: bytes | Path,
+        config: ReadingConfig | None = None,
+        *,
+        regions: Sequence[Region] = (),
+        password: str = "",
+        timeout_s: float = 300.0,
+    ) -> Reading:
+        """Reads one image or document; see OcrMuxClient.recognize."""
+        return self._wait(
+            self._client.recognize(content, config, regions=regions, password=password, timeout_s=timeout_s)
+        )
+
+    def stream_recognize(
+        self,
+        items: Iterable[Item],
+        config: ReadingConfig | None = None,
+        policy: StreamPolicy | None = None,
+    ) -> Iterator[PageAnswer]:
+        """Reads many items; see OcrMuxClient.stream_recognize. Leaving the loop early stops the work."""
+        answers = self._client.stream_recognize(items, config, policy)
+        one_at_a_time = asyncio.Lock()  # an interrupted step ends before the closing begins
+
+        async def step() -> PageAnswer | None:
+            async with one_at_a_time:
+                return await anext(answers, None)
+
+        async def close() -> None:
+            async with one_at_a_time:
+                await answers.aclose()
+
+        try:
+            while (answer := self._wait(step())) is not None:
+                yield answer
+        finally:
+            self._wait(close())
+
+    def normalize(
+        self,
+        content: bytes | Path,
+        config: ReadingConfig | None = None,
+        *,
+        page: int = 1,
+        password: str = "",
+        timeout_s: float = 120.0,
+    ) -> NormalizeResponse:
+        """One page made fit for recognition; see OcrMuxClient.normalize."""
+        return self._wait(self._client.normalize(content, config, page=page, password=password, timeout_s=timeout_s))
+
+    def list_providers(self, *, timeout_s: float = 30.0) -> ListProvidersResponse:
+        """Every provider that the gateway knows; see OcrMuxClient.list_providers."""
+        return self._wait(self._client.list_providers(timeout_s=timeout_s))
+
+    def _wait(self, coroutine: Coroutine[Any, Any, T]) -> T:
+        future = asyncio.run_coroutine_threadsafe(coroutine, self._loop)
+        try:
+            return future.result()
+        except BaseException:
+            future.cancel()  # an interrupt of the waiting thread stops the work too
+            raise

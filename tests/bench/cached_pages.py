@@ -1,0 +1,93 @@
+"""The pair answering a cached page, against a bare echo of the same sizes."""
+
+from __future__ import annotations
+
+import asyncio
+import io
+import statistics
+from pathlib import Path
+
+import grpc
+import numpy as np
+from PIL import Image, ImageDraw, ImageFont
+
+from ocrmux.ocr.v1 import image_pb2
+from ocrmux.preprocess.v1 import preprocess_pb2
+from ocrmux.preprocess.v1.preprocess_pb2_grpc import PreprocessServiceStub
+from tests.bench.stream_load import LoadResult, stream_load
+from tests.fakes.processes import pair, service
+
+MESSAGES = 1_600
+ROUNDS = 5
+WARM_UP = 160
+_METHOD = "/ocrmux.preprocess.v1.PreprocessService/StreamRecognize"
+
+
+def page_of_100_kb() -> bytes:
+    """A JPEG of about 100 KB with a few lines of text."""
+    noise = np.random.default_rng(3).normal(0, 14, (620, 800, 3))
+    picture = Image.fromarray(np.clip(235 + noise, 0, 255).astype(np.uint8))
+    pen = ImageDraw.Draw(picture)
+    for row in range(5):
+        pen.text((40, 60 + 100 * row), f"Parcel {row} of 5 to Example Street", "black", ImageFont.load_default(34))
+    for quality in range(95, 20, -3):
+        out = io.BytesIO()
+        picture.save(out, "JPEG", quality=quality)
+        if len(out.getvalue()) < 104_000:
+            break
+    return out.getvalue()
+
+
+async def measure(folder: Path, messages: int = MESSAGES, rounds: int = ROUNDS) -> list[str]:
+    """Lines of a Markdown table."""
+    content = page_of_100_kb()
+
+    def request(number: int) -> bytes:
+        item = preprocess_pb2.SourceItem(request_id=str(number), image=image_pb2.ImagePayload(content=content))
+        return preprocess_pb2.StreamRecognizeRequest(item=item).SerializeToString()
+
+    opening = preprocess_pb2.StreamRecognizeRequest(config=preprocess_pb2.RecognizeStreamConfig()).SerializeToString()
+    async with pair(folder) as (gateway, preprocess):
+        async with grpc.aio.insecure_channel(preprocess.address) as channel:
+            unary = preprocess_pb2.RecognizeRequest(
+                item=preprocess_pb2.SourceItem(image=image_pb2.ImagePayload(content=content))
+            )
+            first = await PreprocessServiceStub(channel).Recognize(unary, timeout=120)
+        answer_bytes = preprocess_pb2.StreamRecognizeResponse(answer=first.answers[0]).ByteSize()
+        echo_env = {"ECHO_ANSWER_BYTES": str(answer_bytes)}
+        async with service("tests.bench.echo_server", "ECHO_", folder, **echo_env) as echo:
+            echoed: list[LoadResult] = []
+            served: list[LoadResult] = []
+            for number in range(rounds + 1):
+                count = messages if number else WARM_UP
+                one = await stream_load(echo.address, "/bench.Echo/Stream", (), 0, request, count, [echo])
+                two = await stream_load(
+                    preprocess.address, _METHOD, (opening,), 1, request, count, [preprocess, gateway]
+                )
+                if number:
+                    echoed.append(one)
+                    served.append(two)
+    ratios = [two.messages_per_s / one.messages_per_s for one, two in zip(echoed, served, strict=True)]
+    return [
+        f"Cached page: {len(content) / 1000:.0f} KB up, {answer_bytes / 1000:.1f} KB down, 8 streams, "
+        f"{messages} messages a round, {rounds} rounds in turn, medians.",
+        "",
+        "| subject | messages/s | CPU a message, ms |",
+        "|---|---|---|",
+        f"| bare grpc.aio echo | {_median(r.messages_per_s for r in echoed):.0f} "
+        f"| {_median(r.cpu_ms[0] for r in echoed):.2f} |",
+        f"| the pair, page cached | {_median(r.messages_per_s for r in served):.0f} "
+        f"| preprocess {_median(r.cpu_ms[0] for r in served):.2f}, gateway {_median(r.cpu_ms[1] for r in served):.2f} |",
+        "",
+        f"Ratio of messages/s, pair to echo: **{statistics.median(ratios):.2f}** "
+        f"(min {min(ratios):.2f}, max {max(ratios):.2f}; goal ≥ 0.5).",
+    ]
+
+
+def _median(values: object) -> float:
+    return statistics.median(values)  # type: ignore[call-overload, no-any-return]
+
+
+def run(folder: Path) -> list[str]:
+    """The benchmark, in an event loop of its own."""
+    return asyncio.run(measure(folder))

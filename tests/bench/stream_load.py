@@ -1,0 +1,70 @@
+"""One client for every streaming subject: the same bytes up, nothing decoded on the way down."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+import grpc
+
+from tests.fakes.processes import ServiceUnderTest
+
+STREAMS = 8
+IN_FLIGHT = 8
+
+
+@dataclass(frozen=True, slots=True)
+class LoadResult:
+    """Messages a second, and processor milliseconds a message of each server process by the kernel."""
+
+    messages_per_s: float
+    cpu_ms: tuple[float, ...]
+
+
+async def stream_load(
+    address: str,
+    method: str,
+    opening: Sequence[bytes],
+    answers_before: int,
+    request: Callable[[int], bytes],
+    messages: int,
+    servers: Sequence[ServiceUnderTest],
+) -> LoadResult:
+    """Sends ``messages`` over 8 streams, 8 in flight on each, and waits for an answer to every one."""
+    share = messages // STREAMS
+    async with grpc.aio.insecure_channel(address, options=[("grpc.use_local_subchannel_pool", 1)]) as channel:
+        begin = asyncio.Barrier(STREAMS + 1)
+
+        async def one_stream() -> None:
+            call = channel.stream_stream(method)()
+            for message in opening:
+                await call.write(message)
+            for _ in range(answers_before):
+                await call.read()
+            await begin.wait()
+            room = asyncio.Semaphore(IN_FLIGHT)
+
+            async def send() -> None:
+                for number in range(share):
+                    await room.acquire()
+                    await call.write(request(number))
+                await call.done_writing()
+
+            sender = asyncio.create_task(send())
+            for _ in range(share):
+                if await call.read() is grpc.aio.EOF:
+                    raise RuntimeError(f"{method} ended early: {await call.code()} {await call.details()}")
+                room.release()
+            await sender
+
+        streams = [asyncio.create_task(one_stream()) for _ in range(STREAMS)]
+        await begin.wait()
+        cpu = [server.cpu_s for server in servers]
+        began = time.perf_counter()
+        await asyncio.gather(*streams)
+        took_s = time.perf_counter() - began
+        used = [server.cpu_s - before for server, before in zip(servers, cpu, strict=True)]
+    done = share * STREAMS
+    return LoadResult(done / took_s, tuple(seconds * 1000 / done for seconds in used))
