@@ -182,6 +182,8 @@ class ProviderDescription:
     kind: ProviderKind
     features: Mapping[Feature, FeatureSupport]
     languages: tuple[str, ...] = ()
+    adapter_version: int = 1
+    """Raised when the same model's answer would be made into another page; a part of the cache's key."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -60,6 +60,17 @@ class _Progress:
     asked: str = ""
 
 
+@dataclass(frozen=True, slots=True)
+class _Job:
+    """A page that the cache does not have, and who may read it."""
+
+    request: PageRequest
+    content: bytes
+    digest: bytes
+    spec: RecognitionSpec
+    candidates: tuple[Candidate, ...]
+
+
 class Recognizer:
     """Reads pages. ``max_pixels`` bounds an image by its header, before anything is decoded."""
 
@@ -88,34 +99,22 @@ class Recognizer:
             raise ImageEmpty
         digest = digest_of(request.content) if request.content is not None else request.digest or b""
         candidates = self._candidates.candidates(spec)
-        keys = [_key(request, spec, digest, candidate) for candidate in candidates]
-        if spec.cache_policy is CachePolicy.USE:
-            for key in keys:
-                if (found := await self._cache.get(key)) is not None:
-                    return _recalled(*found)
+        key = _key(request, spec, digest, candidates[0])
+        if spec.cache_policy is CachePolicy.USE and (found := await self._cache.get(key)) is not None:
+            return _recalled(*found)
         if request.content is None:
             raise ContentRequired
-        return await self._read_within(request, request.content, spec, candidates, keys)
+        return await self._read_within(_Job(request, request.content, digest, spec, candidates), key)
 
-    async def _read_within(
-        self,
-        request: PageRequest,
-        content: bytes,
-        spec: RecognitionSpec,
-        candidates: tuple[Candidate, ...],
-        keys: list[str],
-    ) -> Recognition:
-        flight_key = f"{spec.cache_policy.value}:{keys[0]}"
+    async def _read_within(self, job: _Job, key: str) -> Recognition:
+        spec = job.spec
+        flight_key = f"{spec.cache_policy.value}:{key}"
         progress = self._progress.setdefault(flight_key, _Progress())
-
-        async def read() -> Recognition:
-            return await self._read(request, content, spec, candidates, keys, progress)
-
         try:
             async with asyncio.timeout(spec.timeout_s):
                 if spec.cache_policy is CachePolicy.BYPASS:
-                    return await read()
-                recognition, leads = await self._flights.run(flight_key, read)
+                    return await self._read(job, progress)
+                recognition, leads = await self._flights.run(flight_key, lambda: self._read(job, progress))
         except TimeoutError:
             if progress.asked:
                 raise ProviderTimeout(progress.asked, spec.timeout_s) from None
@@ -124,33 +123,26 @@ class Recognizer:
             return recognition
         return replace(recognition, cache=CacheOutcome.COALESCED, attempts=0, billed_units=0.0)
 
-    async def _read(
-        self,
-        request: PageRequest,
-        content: bytes,
-        spec: RecognitionSpec,
-        candidates: tuple[Candidate, ...],
-        keys: list[str],
-        progress: _Progress,
-    ) -> Recognition:
-        header = read_header(content)
-        self._check_size(header, request)
+    async def _read(self, job: _Job, progress: _Progress) -> Recognition:
+        """Asks the candidates in turn. What a later one read before is taken from the cache."""
+        header = read_header(job.content)
+        self._check_size(header, job.request)
         fallbacks: list[Fallback] = []
-        for candidate, key in zip(candidates, keys, strict=True):
-            last = candidate is candidates[-1]
+        for candidate in job.candidates:
+            if fallbacks and job.spec.cache_policy is CachePolicy.USE:
+                found = await self._cache.get(_key(job.request, job.spec, job.digest, candidate))
+                if found is not None:
+                    return replace(_recalled(*found), fallbacks=tuple(fallbacks))
             try:
-                recognition = await self._ask(request, content, header, spec, candidate, progress)
+                recognition = await self._ask(job, header, candidate, progress)
             except (ProviderNotConfigured, ProviderUnavailable) as error:
-                if last:
+                if candidate is job.candidates[-1]:
                     raise
-                reason = (
-                    "PROVIDER_NOT_CONFIGURED" if isinstance(error, ProviderNotConfigured) else "PROVIDER_UNAVAILABLE"
-                )
-                fallbacks.append(Fallback(candidate.provider.description.name, reason))
-                _log.warning("provider.passed_over", provider=error.provider, reason=reason, detail=str(error))
+                fallbacks.append(_passed_over(error))
                 continue
-            if spec.cache_policy is not CachePolicy.BYPASS:
-                await self._cache.put(key, _entry(recognition))
+            if job.spec.cache_policy is not CachePolicy.BYPASS:
+                # The key is made anew: a provider that was just starting knows its model only now.
+                await self._cache.put(_key(job.request, job.spec, job.digest, candidate), _entry(recognition))
             return replace(recognition, fallbacks=tuple(fallbacks))
         raise AssertionError("a route has at least one provider")
 
@@ -160,50 +152,47 @@ class Recognizer:
             raise ImageTooLargePixels(value=pixels, limit=self._max_pixels)
         check_regions(request.regions, header.width, header.height)
 
-    async def _ask(
-        self,
-        request: PageRequest,
-        content: bytes,
-        header: ImageHeader,
-        spec: RecognitionSpec,
-        candidate: Candidate,
-        progress: _Progress,
-    ) -> Recognition:
+    async def _ask(self, job: _Job, header: ImageHeader, candidate: Candidate, progress: _Progress) -> Recognition:
         description = candidate.provider.description
-        _check_fit(content, header, candidate)
+        _check_fit(job.content, header, candidate)
         began = self._clock()
         async with candidate.lane.hold():
             turn = self._clock()
             progress.asked = description.name
-            if request.regions:
-                result = await self._ask_regions(request, content, header, spec, candidate)
+            if job.request.regions:
+                result = await _call_for_regions(job, header, candidate)
             else:
-                result = await _call(candidate, _provider_call(content, header, spec))
+                result = await _call(candidate, _provider_call(job.content, header, job.spec))
             done = self._clock()
         return Recognition(
             document=encode_document(result.page),
             provider=description.name,
             model=candidate.provider.status.model,
             cache=CacheOutcome.MISS,
-            attempts=len(request.regions) or 1,
+            attempts=len(job.request.regions) or 1,
             billed_units=result.billed_units,
             queue_ms=(turn - began) * 1000,
             provider_ms=(done - turn) * 1000,
             raw_response=result.raw_response,
         )
 
-    async def _ask_regions(
-        self, request: PageRequest, content: bytes, header: ImageHeader, spec: RecognitionSpec, candidate: Candidate
-    ) -> ProviderResult:
-        parts: list[tuple[Page, float, float]] = []
-        billed_units = 0.0
-        for region in map(whole_pixels, request.regions):
-            crop = await asyncio.to_thread(crop_png, content, region)
-            call = _provider_call(crop, read_header(crop), spec)
-            result = await _call(candidate, call)
-            billed_units += result.billed_units
-            parts.append((result.page, region.x, region.y))
-        return ProviderResult(merge_regions(parts, header.width, header.height), billed_units)
+
+async def _call_for_regions(job: _Job, header: ImageHeader, candidate: Candidate) -> ProviderResult:
+    """One call a region, merged to one page."""
+    parts: list[tuple[Page, float, float]] = []
+    billed_units = 0.0
+    for region in map(whole_pixels, job.request.regions):
+        crop = await asyncio.to_thread(crop_png, job.content, region)
+        result = await _call(candidate, _provider_call(crop, read_header(crop), job.spec))
+        billed_units += result.billed_units
+        parts.append((result.page, region.x, region.y))
+    return ProviderResult(merge_regions(parts, header.width, header.height), billed_units)
+
+
+def _passed_over(error: ProviderNotConfigured | ProviderUnavailable) -> Fallback:
+    reason = "PROVIDER_NOT_CONFIGURED" if isinstance(error, ProviderNotConfigured) else "PROVIDER_UNAVAILABLE"
+    _log.warning("provider.passed_over", provider=error.provider, reason=reason, detail=str(error))
+    return Fallback(error.provider, reason)
 
 
 def _key(request: PageRequest, spec: RecognitionSpec, digest: bytes, candidate: Candidate) -> str:
@@ -213,6 +202,7 @@ def _key(request: PageRequest, spec: RecognitionSpec, digest: bytes, candidate: 
             preprocessing=request.preprocessing,
             provider=candidate.provider.description.name,
             model=candidate.provider.status.model,
+            adapter_version=candidate.provider.description.adapter_version,
             features=spec.features,
             schema_version=SCHEMA_VERSION,
             languages=spec.languages,

@@ -121,10 +121,17 @@ class GatewayStream:
         A cancelled ask is forgotten; the caller bounds the wait.
         """
 
-        async def once() -> recognition_pb2.PageAnswer:
+        connection = self._connection
+        if connection is not None and not connection.lost:
+            try:
+                return await connection.ask(page)
+            except ConnectionLost:
+                _log.info("gateway.asking_again")
+
+        async def again() -> recognition_pb2.PageAnswer:
             return await (await self._connected()).ask(page)
 
-        return await self._persist(once)
+        return await self._persist(again)
 
     async def aclose(self) -> None:
         """Ends the stream; what the gateway still has of it is cancelled there."""

@@ -6,7 +6,9 @@ import hashlib
 from collections import OrderedDict
 from dataclasses import dataclass, replace
 
+from ocrmux.ocr.v1 import recognition_pb2
 from preprocess_service.model import NormalizedPage
+from preprocess_service.translation import facts_message
 
 _BYTES_A_PAGE = 1_000
 """What one page's facts take in memory, about."""
@@ -14,9 +16,10 @@ _BYTES_A_PAGE = 1_000
 
 @dataclass(frozen=True, slots=True)
 class KnownPage:
-    """A normalised page without its content: its facts, and the SHA-256 by which the gateway knows the content."""
+    """A normalised page without its content: what its answers say of it, and the content's SHA-256."""
 
-    facts: NormalizedPage
+    page: NormalizedPage
+    facts: recognition_pb2.PageAnswer
     digest: bytes
 
 
@@ -37,7 +40,8 @@ def source_digest(content: bytes) -> bytes:
 def without_content(page: NormalizedPage, source: bytes, digest_of_source: bytes) -> KnownPage:
     """The page's facts; a page that is the file itself has the file's digest."""
     digest = digest_of_source if page.content is source else hashlib.sha256(page.content).digest()
-    return KnownPage(replace(page, content=b"", preprocess_ms=0.0), digest)
+    bare = replace(page, content=b"", preprocess_ms=0.0)
+    return KnownPage(bare, facts_message(bare), digest)
 
 
 class KnownPages:

@@ -17,7 +17,7 @@ from preprocess_service.known_pages import KnownPage, KnownPages, SourceKey, sou
 from preprocess_service.model import NormalizedPage, PageFailure, PageFit, Source
 from preprocess_service.pipeline import Pipeline
 from preprocess_service.profiles import Profile
-from preprocess_service.translation import SourceSpec, regions_on_page, relay_answer
+from preprocess_service.translation import SourceSpec, facts_message, regions_on_page, relay_answer
 from rpc_runtime.faults import ExpectedError, FaultTable, StatusError
 from rpc_runtime.stream_messages import Item
 
@@ -111,7 +111,7 @@ class PageRelay:
         """The answers of all pages by their digests, or None when the gateway lacks one."""
         answers: list[recognition_pb2.PageAnswer] = []
         for page in pages:
-            answer = await self._ask(page.facts, item, content=None, digest=page.digest)
+            answer = await self._ask(page.page, page.facts, item, content=None, digest=page.digest)
             if answer.error.code == code_pb2.NOT_FOUND:
                 return None
             answers.append(answer)
@@ -162,7 +162,7 @@ class PageRelay:
 
     async def _answer(self, page: NormalizedPage | PageFailure, item: Item[SourceSpec]) -> recognition_pb2.PageAnswer:
         if isinstance(page, NormalizedPage):
-            return await self._ask(page, item, content=page.content, digest=None)
+            return await self._ask(page, facts_message(page), item, content=page.content, digest=None)
         return recognition_pb2.PageAnswer(
             request_id=item.request_id,
             page=page.number,
@@ -172,16 +172,23 @@ class PageRelay:
         )
 
     async def _ask(
-        self, page: NormalizedPage, item: Item[SourceSpec], *, content: bytes | None, digest: bytes | None
+        self,
+        page: NormalizedPage,
+        facts: recognition_pb2.PageAnswer,
+        item: Item[SourceSpec],
+        *,
+        content: bytes | None,
+        digest: bytes | None,
     ) -> recognition_pb2.PageAnswer:
         began = time.monotonic()
         try:
             regions = regions_on_page(item.spec.regions, page)
+            to_read = PageToRead(content, digest, self._how.fingerprint, regions)
             async with asyncio.timeout(self._timeout_s + _GATEWAY_SLACK_S):
-                answer = await self._stream.ask(PageToRead(content, digest, self._how.fingerprint, regions))
+                answer = await self._stream.ask(to_read)
         except TimeoutError:
             answer = recognition_pb2.PageAnswer(error=self._faults.status_of(PageTimeout(self._timeout_s)))
         except (ExpectedError, StatusError) as error:
             answer = recognition_pb2.PageAnswer(error=self._faults.status_of(error))
         total_ms = page.preprocess_ms + (time.monotonic() - began) * 1000
-        return relay_answer(answer, item.request_id, page, total_ms=total_ms)
+        return relay_answer(answer, item.request_id, page, facts, total_ms=total_ms)

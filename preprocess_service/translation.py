@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
 from ocrmux.ocr.v1 import document_pb2, geometry_pb2, image_pb2, recognition_pb2
@@ -48,11 +48,13 @@ def item_timeout_s(config: recognition_pb2.RecognitionConfig, *, default_s: floa
     return min(asked_s, max_s)
 
 
-def regions_on_page(regions: Iterable[geometry_pb2.Rect], page: NormalizedPage) -> tuple[geometry_pb2.Rect, ...]:
+def regions_on_page(regions: Sequence[geometry_pb2.Rect], page: NormalizedPage) -> tuple[geometry_pb2.Rect, ...]:
     """The regions in pixels of the normalised page: of each the upright rectangle around it, cut to the page.
 
     Raises RegionOutOfImage for one that has no area or does not lie inside the source image.
     """
+    if not regions:
+        return ()
     size, to_page = page.source_size, page.page_to_source.inverse()
     moved: list[geometry_pb2.Rect] = []
     for region in regions:
@@ -75,22 +77,40 @@ def regions_on_page(regions: Iterable[geometry_pb2.Rect], page: NormalizedPage) 
     return tuple(moved)
 
 
+def facts_message(page: NormalizedPage) -> recognition_pb2.PageAnswer:
+    """What an answer says of its page whatever was read on it."""
+    return recognition_pb2.PageAnswer(
+        page=page.number,
+        page_count=page.page_count,
+        last_page=page.number == page.page_count,
+        transform=transform_message(page),
+        steps=step_messages(page.steps),
+        provenance=recognition_pb2.Provenance(timings=recognition_pb2.Timings(preprocess_ms=page.preprocess_ms)),
+    )
+
+
 def relay_answer(
-    answer: recognition_pb2.PageAnswer, request_id: str, page: NormalizedPage, *, total_ms: float
+    answer: recognition_pb2.PageAnswer,
+    request_id: str,
+    page: NormalizedPage,
+    facts: recognition_pb2.PageAnswer,
+    *,
+    total_ms: float,
 ) -> recognition_pb2.PageAnswer:
-    """The gateway's answer for a page as the caller gets it; ``answer`` itself is changed and returned."""
+    """The gateway's answer for a page as the caller gets it: with the page's facts, its places taken to the source.
+
+    ``answer`` itself is changed and returned.
+    """
+    answer.MergeFrom(facts)
+    answer.last_page = facts.last_page  # merging takes over nothing that is false
     answer.request_id = request_id
-    answer.page = page.number
-    answer.page_count = page.page_count
-    answer.last_page = page.number == page.page_count
-    answer.transform.CopyFrom(transform_message(page))
-    answer.steps.extend(step_messages(page.steps))
-    answer.provenance.timings.preprocess_ms = page.preprocess_ms
     answer.provenance.timings.total_ms = total_ms
-    for document_page in answer.document.pages if answer.HasField("document") else ():
+    if not answer.HasField("document"):
+        return answer
+    for document_page in answer.document.pages:
         document_page.number = page.number
-        document_page.size.CopyFrom(_size_message(page.source_size))
         if page.page_to_source != IDENTITY:
+            document_page.size.CopyFrom(_size_message(page.source_size))
             _to_source(document_page, page.page_to_source)
     return answer
 

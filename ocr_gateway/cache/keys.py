@@ -18,6 +18,7 @@ class KeyParts:
     preprocessing: str
     provider: str
     model: str
+    adapter_version: int
     features: frozenset[Feature]
     schema_version: int
     languages: tuple[str, ...] = ()
@@ -40,6 +41,7 @@ def cache_key(parts: KeyParts) -> str:
             parts.preprocessing,
             parts.provider,
             parts.model,
+            parts.adapter_version,
             _names(parts.features),
             list(parts.languages),
             sorted(parts.options.items()),

@@ -84,6 +84,7 @@ class RapidEngine:
         # Read by OpenCV and OpenMP when they are first imported; an operator's own choice stands.
         os.environ.setdefault("OPENCV_FOR_THREADS_NUM", "1")
         os.environ.setdefault("OMP_NUM_THREADS", "1")
+        os.environ.setdefault("ORT_DISABLE_TELEMETRY", "1")  # an embedded engine speaks to nobody
         import rapidocr
         from rapidocr.main import RapidOCRError
 

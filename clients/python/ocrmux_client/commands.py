@@ -91,7 +91,7 @@ class RecognizeCommand:
     def _run_into(self, sink: ResultSink, walked: Iterator[Path], order: ReadingOrder) -> ExitStatus:
         console = _error_console()
         with contextlib.ExitStack() as stack:
-            target, watch = self.target, _watch_nothing
+            target, watch, pair = self.target, _watch_nothing, None
             if not target:
                 pair = stack.enter_context(self._pair(console))
                 target, watch = pair.preprocess_target, pair.check
@@ -106,7 +106,11 @@ class RecognizeCommand:
                 if shown and sources.STANDARD_INPUT not in self.paths:
                     sources.count(self._walk(), progress.set_total)
                 ending = _interruptible(self._read(run, target, walked, watch))
-            return self._close(console, run.summary, run.elapsed_s, ending)
+            status = self._close(console, run.summary, run.elapsed_s, ending)
+            if pair is not None and run.summary.bugs:
+                pair.keep_logs()
+                _say(console, f"the services' logs are kept in {pair.log_folder}")
+            return status
 
     @contextlib.contextmanager
     def _pair(self, console: Console) -> Iterator[ServicePair]:
@@ -145,7 +149,7 @@ class RecognizeCommand:
             return ExitStatus.OK
         for line in summary.failure_lines():
             _say(console, line)
-        if not self.quiet:
+        if not self.quiet and (summary.pages or not isinstance(ending, Exception)):
             _say(console, summary.line(elapsed_s, self.annotate))
         if isinstance(ending, KeyboardInterrupt):
             _say(console, "ocrmux: interrupted; what is done is kept")
@@ -159,7 +163,8 @@ class RecognizeCommand:
 def serve(host: str, preprocess_port: int, gateway_port: int) -> ExitStatus:
     """Runs the pair until SIGINT or SIGTERM. Raises ServicesNotRunning if it does not start."""
     console = _error_console()
-    signal.signal(signal.SIGTERM, _interrupt)
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, _interrupt)  # also where a script's & has it ignored
     try:
         with ServicePair(
             host=host, preprocess_port=preprocess_port, gateway_port=gateway_port, log_to_stderr=True

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import re
 import shutil
 import signal
 import subprocess
@@ -22,6 +23,7 @@ START_TIMEOUT_S = 60.0
 STOP_TIMEOUT_S = 10.0
 _POLL_S = 0.02
 _LOG_TAIL_LINES = 15
+_COLOURS = re.compile(r"\x1b\[[0-9;]*m")
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,7 +48,7 @@ class ServiceProcess:
         self.log_file = None if log_to_stderr else folder / f"{command.module}.log"
         self._env = {f"{command.env_prefix}LISTEN": listen, f"{command.env_prefix}READY_FILE": str(self._ready_file)}
         if self.log_file is not None:
-            self._env |= {f"{command.env_prefix}LOG_FORMAT": "pretty", "NO_COLOR": "1"}
+            self._env |= {f"{command.env_prefix}LOG_FORMAT": "pretty"}
         self._arguments = [sys.executable, "-P", "-m", "ocrmux_client.leash", command.module]
         self._process: subprocess.Popen[bytes] | None = None
 
@@ -97,7 +99,7 @@ class ServiceProcess:
     def _log_tail(self) -> str:
         if self.log_file is None:
             return "; its log stands above"
-        lines = self.log_file.read_text(encoding="utf-8", errors="replace").splitlines()
+        lines = _COLOURS.sub("", self.log_file.read_text(encoding="utf-8", errors="replace")).splitlines()
         if not lines:
             return "; it logged nothing"
         last = "\n".join(f"  {line}" for line in lines[-_LOG_TAIL_LINES:])
@@ -109,7 +111,7 @@ class ServicePair:
 
     Entering blocks until both serve and raises ServicesNotRunning if they do not within ``start_timeout_s`` seconds
     each; leaving stops them. They log to files in a temporary folder, which stays behind (``log_folder``) only when a
-    service failed, or to standard error.
+    service failed or ``keep_logs`` was called, or to standard error.
     """
 
     def __init__(
@@ -136,13 +138,13 @@ class ServicePair:
         )
         self.gateway_target = ""
         self.preprocess_target = ""
-        self._failed = False
+        self._keeps_logs = False
 
     def __enter__(self) -> Self:
         try:
             self._start()
         except BaseException:
-            self._failed = True
+            self._keeps_logs = True
             self.stop()
             raise
         return self
@@ -158,14 +160,18 @@ class ServicePair:
             self._gateway.check()
             self._preprocess.check()
         except ServicesNotRunning:
-            self._failed = True
+            self._keeps_logs = True
             raise
+
+    def keep_logs(self) -> None:
+        """Leaves the logs where they are when the services have stopped."""
+        self._keeps_logs = True
 
     def stop(self) -> None:
         """Stops both, the caller of the other one first; each within 10 seconds."""
         self._preprocess.stop(STOP_TIMEOUT_S)
         self._gateway.stop(STOP_TIMEOUT_S)
-        if not self._failed:
+        if not self._keeps_logs:
             shutil.rmtree(self.log_folder, ignore_errors=True)
 
     def _start(self) -> None:

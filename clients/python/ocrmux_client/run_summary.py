@@ -22,6 +22,7 @@ class RunSummary:
     errors: int = 0
     pictures: int = 0
     not_drawn: int = 0
+    bugs: int = 0
     failures: list[str] = field(default_factory=list)
 
     def count(self, record: PageRecord, *, last_page: bool) -> None:
@@ -31,6 +32,7 @@ class RunSummary:
         self.from_cache += record.from_cache
         if not record.ok:
             self.errors += 1
+            self.bugs += record.status == "INTERNAL"
             if len(self.failures) < _LISTED_MAX:
                 reason = f"{record.status} {record.reason}".rstrip()
                 self.failures.append(f"{record.place}: {reason}: {record.message}")

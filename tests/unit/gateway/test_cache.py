@@ -67,7 +67,7 @@ def test_an_entry_survives_its_bytes(document: bytes, raw: bytes, provider: str,
         CacheEntry.from_bytes(data[:-1])
 
 
-PARTS = KeyParts(b"d" * 32, "", "rapidocr", "1", frozenset({Feature.TEXT}), 1)
+PARTS = KeyParts(b"d" * 32, "", "rapidocr", "1", 1, frozenset({Feature.TEXT}), 1)
 
 
 @pytest.mark.parametrize(
@@ -77,6 +77,7 @@ PARTS = KeyParts(b"d" * 32, "", "rapidocr", "1", frozenset({Feature.TEXT}), 1)
         replace(PARTS, preprocessing="v1:auto"),
         replace(PARTS, provider="tesseract"),
         replace(PARTS, model="2"),
+        replace(PARTS, adapter_version=2),
         replace(PARTS, features=frozenset({Feature.TEXT, Feature.TABLE})),
         replace(PARTS, schema_version=2),
         replace(PARTS, languages=("en",)),
