@@ -50,8 +50,8 @@ test: $(READY) ## Run the tests; ARGS="-k name" picks some
 
 check: fmt-check lint types imports proto-lint proto-check lock-check compose-check docker-check shell-check ## Check everything that is not a test
 
-bench: $(READY) ## Put an open-loop load on a running pair; ARGS goes to `ocrmux bench`
-	@$(BIN)/ocrmux bench $(ARGS)
+bench: $(READY) ## Measure, side by side in one run; ARGS="engine" or "cached" picks one
+	@$(PY) -m tests.bench $(ARGS)
 
 fmt-check: $(READY)
 	@echo "check: format"

@@ -68,24 +68,29 @@ async def measure(folder: Path, messages: int = MESSAGES, rounds: int = ROUNDS) 
                     echoed.append(one)
                     served.append(two)
     ratios = [two.messages_per_s / one.messages_per_s for one, two in zip(echoed, served, strict=True)]
+    sizes = f"{len(content) / 1000:.0f} KB up, {answer_bytes / 1000:.1f} KB down"
+    bare, whole = _medians(echoed), _medians(served)
     return [
-        f"Cached page: {len(content) / 1000:.0f} KB up, {answer_bytes / 1000:.1f} KB down, 8 streams, "
-        f"{messages} messages a round, {rounds} rounds in turn, medians.",
+        f"Cached page: {sizes}, 8 streams, {messages} messages a round, {rounds} rounds in turn, medians.",
         "",
         "| subject | messages/s | CPU a message, ms |",
         "|---|---|---|",
-        f"| bare grpc.aio echo | {_median(r.messages_per_s for r in echoed):.0f} "
-        f"| {_median(r.cpu_ms[0] for r in echoed):.2f} |",
-        f"| the pair, page cached | {_median(r.messages_per_s for r in served):.0f} "
-        f"| preprocess {_median(r.cpu_ms[0] for r in served):.2f}, gateway {_median(r.cpu_ms[1] for r in served):.2f} |",
+        f"| bare grpc.aio echo | {bare[0]:.0f} | {bare[1]:.2f} |",
+        f"| the pair, page cached | {whole[0]:.0f} | preprocess {whole[1]:.2f}, gateway {whole[2]:.2f} |",
         "",
-        f"Ratio of messages/s, pair to echo: **{statistics.median(ratios):.2f}** "
-        f"(min {min(ratios):.2f}, max {max(ratios):.2f}; goal ≥ 0.5).",
+        _ratio_line(ratios),
     ]
 
 
-def _median(values: object) -> float:
-    return statistics.median(values)  # type: ignore[call-overload, no-any-return]
+def _medians(results: list[LoadResult]) -> list[float]:
+    """Messages a second, then each server's CPU milliseconds a message."""
+    rows = [(result.messages_per_s, *result.cpu_ms) for result in results]
+    return [statistics.median(column) for column in zip(*rows, strict=True)]
+
+
+def _ratio_line(ratios: list[float]) -> str:
+    spread = f"min {min(ratios):.2f}, max {max(ratios):.2f}; goal ≥ 0.5"
+    return f"Ratio of messages/s, pair to echo: **{statistics.median(ratios):.2f}** ({spread})."
 
 
 def run(folder: Path) -> list[str]:

@@ -29,8 +29,8 @@ async def _serve() -> None:
     await server.start()
     ready = Path(os.environ["ECHO_READY_FILE"])
     part = ready.with_suffix(".part")
-    part.write_text(f"127.0.0.1:{port}")  # noqa: ASYNC240 - nothing else runs yet
-    part.replace(ready)  # noqa: ASYNC240
+    part.write_text(f"127.0.0.1:{port}")
+    part.replace(ready)
     await server.wait_for_termination()
 
 

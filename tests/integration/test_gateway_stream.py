@@ -44,6 +44,11 @@ async def iter_async(requests: Iterable[Any]) -> AsyncIterator[Any]:
         yield request
 
 
+async def _gather_into(answers: list[Any], call: Any) -> None:
+    async for response in call:
+        answers += [response.answer] if response.HasField("answer") else []
+
+
 async def failure_of(gateway: RunningGateway, requests: Iterable[Any]) -> tuple[list[Any], Any]:
     """The answers before the stream failed, and its google.rpc.Status.
 
@@ -54,9 +59,7 @@ async def failure_of(gateway: RunningGateway, requests: Iterable[Any]) -> tuple[
         answers: list[Any] = []
         call = gateway.stub.StreamRecognize(iter_async(requests), timeout=30)
         with pytest.raises(grpc.aio.AioRpcError) as failed:
-            async for response in call:
-                if response.HasField("answer"):
-                    answers.append(response.answer)
+            await _gather_into(answers, call)
         if failed.value.details() != "Internal error from Core":
             break
     return answers, status_of(failed.value)

@@ -40,6 +40,8 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     write(tmp_path, PREPROCESS, SERVICE.format(prefix="PREPROCESS_", deaf=False, port=42))
     monkeypatch.setenv("PYTHONPATH", str(tmp_path))
     monkeypatch.setenv("STUB_FOLDER", str(tmp_path))
+    monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
+    monkeypatch.setenv("TMPDIR", str(tmp_path))
     return tmp_path
 
 

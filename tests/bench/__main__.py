@@ -1,0 +1,30 @@
+"""``python -m tests.bench [NAME …]``: runs the benchmarks and prints their tables."""
+
+from __future__ import annotations
+
+import platform
+import sys
+import tempfile
+from collections.abc import Callable
+from pathlib import Path
+
+from tests.bench import cached_pages, engine_pages
+
+BENCHMARKS: dict[str, Callable[[Path], list[str]]] = {"engine": engine_pages.run, "cached": cached_pages.run}
+
+
+def main(names: list[str]) -> int:
+    """Runs those named, or all."""
+    unknown = [name for name in names if name not in BENCHMARKS]
+    if unknown:
+        sys.stderr.write(f"no benchmark is named {', '.join(unknown)}; known are {', '.join(BENCHMARKS)}\n")
+        return 2
+    print(f"Python {platform.python_version()}, {platform.machine()}. Ratios are of one run; single figures are noisy.")
+    for name in names or BENCHMARKS:
+        with tempfile.TemporaryDirectory(prefix="ocrmux-bench-") as folder:
+            print("\n" + "\n".join(BENCHMARKS[name](Path(folder))), flush=True)
+    return 0
+
+
+if __name__ == "__main__":
+    raise SystemExit(main(sys.argv[1:]))
