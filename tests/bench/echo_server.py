@@ -23,7 +23,7 @@ async def _echo(requests: AsyncIterator[bytes], _context: Any) -> AsyncIterator[
 
 async def _serve() -> None:
     server = grpc.aio.server(options=[("grpc.max_receive_message_length", 16 * 1024 * 1024)])
-    handler = grpc.stream_stream_rpc_method_handler(_echo)
+    handler: grpc.RpcMethodHandler[bytes, bytes] = grpc.stream_stream_rpc_method_handler(_echo)
     server.add_generic_rpc_handlers((grpc.method_handlers_generic_handler("bench.Echo", {"Stream": handler}),))
     port = server.add_insecure_port("127.0.0.1:0")
     await server.start()

@@ -38,7 +38,7 @@ async def stream_load(
         begin = asyncio.Barrier(STREAMS + 1)
 
         async def one_stream() -> None:
-            call = channel.stream_stream(method)()
+            call: grpc.aio.StreamStreamCall[bytes, bytes] = channel.stream_stream(method)()
             for message in opening:
                 await call.write(message)
             for _ in range(answers_before):

@@ -141,7 +141,7 @@ async def test_sigterm_in_mid_stream(tmp_path: Path, stopped: str) -> None:
             refused = make("early", b"")  # answered at once: all before it have been accepted
             await call.write(refused)
             assert (await call.read()).answer.request_id == "early"
-            watch = health_pb2_grpc.HealthStub(channel).Watch(health_pb2.HealthCheckRequest(), timeout=30)
+            watch = health_stub(channel).Watch(health_pb2.HealthCheckRequest(), timeout=30)
             assert (await watch.read()).status == health_pb2.HealthCheckResponse.SERVING
             target.process.send_signal(signal.SIGTERM)
             assert (await watch.read()).status == health_pb2.HealthCheckResponse.NOT_SERVING
@@ -155,6 +155,11 @@ async def test_sigterm_in_mid_stream(tmp_path: Path, stopped: str) -> None:
             assert ended.value.code() is grpc.StatusCode.UNAVAILABLE
         assert await target.ended() == 0
     assert "server.drain_cut_short" not in target.log.read_text()
+
+
+def health_stub(channel: grpc.aio.Channel) -> Any:
+    """The stub, whose published types leave its methods out."""
+    return health_pb2_grpc.HealthStub(channel)
 
 
 def _stream_to(target: ServiceUnderTest, channel: grpc.aio.Channel, kind: str) -> tuple[Any, Any]:
@@ -224,7 +229,7 @@ async def test_health_is_answered_for_the_service_names(tmp_path: Path) -> None:
             (preprocess, "ocrmux.preprocess.v1.PreprocessService"),
         ):
             async with grpc.aio.insecure_channel(target.address) as channel:
-                check = health_pb2_grpc.HealthStub(channel).Check
+                check = health_stub(channel).Check
                 for service_name in ("", name):
                     answer = await check(health_pb2.HealthCheckRequest(service=service_name), timeout=10)
                     assert answer.status == health_pb2.HealthCheckResponse.SERVING
