@@ -82,7 +82,8 @@ class OcrGatewayServicer(gateway_pb2_grpc.OcrGatewayServiceServicer):
         )
 
     async def _open(self, config: gateway_pb2.GatewayStreamConfig) -> GatewaySession:
-        return GatewaySession(self._recognizer, self._spec(config.recognition), ordered=config.ordered)
+        spec = self._spec(config.recognition)
+        return GatewaySession(self._recognizer, spec, ordered=config.ordered, batched=config.batched_answers)
 
     def _spec(self, config: recognition_pb2.RecognitionConfig) -> RecognitionSpec:
         spec = spec_of(config, default_timeout_s=self._item_timeout_s, max_timeout_s=self._max_item_timeout_s)

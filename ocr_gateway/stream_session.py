@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Sequence
 
 from ocr_gateway.errors import ImageTooLargeBytes
 from ocr_gateway.model import PageRequest, RecognitionSpec
@@ -12,7 +12,7 @@ from ocr_gateway.translation import PageSpec, announcement_of, page_answer
 from ocrmux.gateway.v1 import gateway_pb2
 from ocrmux.ocr.v1 import recognition_pb2
 from rpc_runtime.faults import ExpectedError, FaultTable
-from rpc_runtime.stream_messages import Announcement, Answer, Chunk, Item, Opening, StreamLimits
+from rpc_runtime.stream_messages import Announcement, Answer, Batch, Chunk, Item, Opening, StreamLimits
 
 GatewayAnswer = gateway_pb2.StreamRecognizeResponse
 
@@ -25,11 +25,13 @@ class GatewayDialect:
 
     def read(
         self, request: gateway_pb2.StreamRecognizeRequest
-    ) -> Opening[gateway_pb2.GatewayStreamConfig] | Announcement[PageSpec] | Chunk | None:
+    ) -> Opening[gateway_pb2.GatewayStreamConfig] | Announcement[PageSpec] | Batch[PageSpec] | Chunk | None:
         """What a request is."""
         match request.WhichOneof("message"):
             case "item":
                 return announcement_of(request.item)
+            case "batch":
+                return Batch(tuple(announcement_of(item) for item in request.batch.items))
             case "chunk":
                 return Chunk(request.chunk.request_id, request.chunk.data)
             case "config":
@@ -63,10 +65,11 @@ class GatewayDialect:
 class GatewaySession:
     """The work on one stream's items."""
 
-    def __init__(self, recognizer: Recognizer, spec: RecognitionSpec, *, ordered: bool) -> None:
+    def __init__(self, recognizer: Recognizer, spec: RecognitionSpec, *, ordered: bool, batched: bool) -> None:
         self._recognizer = recognizer
         self._spec = spec
         self.ordered = ordered
+        self.together = _together if batched else None
         self.item_timeout_s = spec.timeout_s
 
     async def handle(self, item: Item[PageSpec]) -> AsyncGenerator[Answer[GatewayAnswer], None]:
@@ -75,7 +78,13 @@ class GatewaySession:
         request = PageRequest(item.content, item.digest, item.spec.regions, item.spec.preprocessing)
         recognition = await self._recognizer.recognize(request, self._spec)
         total_ms = (time.monotonic() - began) * 1000
-        yield Answer((GatewayAnswer(answer=page_answer(item.request_id, recognition, total_ms=total_ms)),))
+        answer = GatewayAnswer(answer=page_answer(item.request_id, recognition, total_ms=total_ms))
+        yield Answer((answer,), size=len(recognition.document) + len(recognition.raw_response))
 
     async def aclose(self) -> None:
         """Nothing is held."""
+
+
+def _together(answers: Sequence[GatewayAnswer]) -> GatewayAnswer:
+    batch = recognition_pb2.PageAnswerBatch(answers=[answer.answer for answer in answers])
+    return GatewayAnswer(batch=batch)

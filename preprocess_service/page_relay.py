@@ -12,7 +12,8 @@ from google.rpc import code_pb2
 
 from ocrmux.ocr.v1 import recognition_pb2
 from preprocess_service.errors import ContentRequired, DeadlineUnreachable, PageTimeout
-from preprocess_service.gateway_link import GatewayStream, PageToRead
+from preprocess_service.gateway_connection import PageToRead
+from preprocess_service.gateway_link import GatewayStream
 from preprocess_service.known_pages import KnownPage, KnownPages, SourceKey, source_digest, without_content
 from preprocess_service.model import NormalizedPage, PageFailure, PageFit, Source
 from preprocess_service.pipeline import Pipeline

@@ -107,7 +107,7 @@ class PreprocessServicer(preprocess_pb2_grpc.PreprocessServiceServicer):
     async def _open_recognize(self, config: preprocess_pb2.RecognizeStreamConfig) -> RecognizeSession:
         timeout_s = self._timeout_s(config.recognition)
         relay = await self._relay(config.recognition, config.normalization, timeout_s)
-        return RecognizeSession(relay, ordered=config.ordered, item_timeout_s=timeout_s)
+        return RecognizeSession(relay, ordered=config.ordered, batched=config.batched_answers, item_timeout_s=timeout_s)
 
     async def _open_normalize(self, config: preprocess_pb2.NormalizeStreamConfig) -> NormalizeSession:
         how = self._normalization(config.normalization)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Sequence
 from contextlib import aclosing
 from typing import Generic, TypeVar
 
@@ -14,7 +14,7 @@ from preprocess_service.page_relay import Normalization, PageRelay, made_pages
 from preprocess_service.pipeline import Pipeline
 from preprocess_service.translation import SourceSpec, announcement_of, limits_message, page_message
 from rpc_runtime.faults import ExpectedError, FaultTable
-from rpc_runtime.stream_messages import Announcement, Answer, Chunk, Item, Opening, StreamLimits
+from rpc_runtime.stream_messages import Announcement, Answer, Batch, Chunk, Item, Opening, StreamLimits
 
 CHUNK_BYTES = 2 * 1024 * 1024
 """Content above this goes out in chunks of it: a client's default receive limit is 4 MiB."""
@@ -49,9 +49,13 @@ class RecognizeDialect(_SourceDialect[preprocess_pb2.StreamRecognizeRequest]):
 
     def read(
         self, request: preprocess_pb2.StreamRecognizeRequest
-    ) -> Opening[preprocess_pb2.RecognizeStreamConfig] | Announcement[SourceSpec] | Chunk | None:
+    ) -> Opening[preprocess_pb2.RecognizeStreamConfig] | Announcement[SourceSpec] | Batch[SourceSpec] | Chunk | None:
         """What a request is."""
-        return Opening(request.config) if request.HasField("config") else self._item_or_chunk(request)
+        if request.HasField("config"):
+            return Opening(request.config)
+        if request.HasField("batch"):
+            return Batch(tuple(announcement_of(item) for item in request.batch.items))
+        return self._item_or_chunk(request)
 
     def limits(self, limits: StreamLimits) -> RecognizeAnswer:
         """The first answer."""
@@ -96,24 +100,33 @@ def _limits(limits: StreamLimits) -> recognition_pb2.StreamLimits:
 class RecognizeSession:
     """The whole way for one stream's items."""
 
-    def __init__(self, relay: PageRelay, *, ordered: bool, item_timeout_s: float) -> None:
+    def __init__(self, relay: PageRelay, *, ordered: bool, batched: bool, item_timeout_s: float) -> None:
         self._relay = relay
         self.ordered = ordered
+        self.together = _together if batched else None
         self.item_timeout_s = item_timeout_s
 
     async def handle(self, item: Item[SourceSpec]) -> AsyncGenerator[Answer[RecognizeAnswer], None]:
         """Answers one item of the stream."""
         async with aclosing(self._relay.answers(item)) as answers:
             async for answer in answers:
-                yield Answer((RecognizeAnswer(answer=answer),), last=answer.last_page)
+                size = answer.ByteSize() if self.together is not None else 0
+                yield Answer((RecognizeAnswer(answer=answer),), last=answer.last_page, size=size)
 
     async def aclose(self) -> None:
         """Ends the stream to the gateway."""
         await self._relay.aclose()
 
 
+def _together(answers: Sequence[RecognizeAnswer]) -> RecognizeAnswer:
+    batch = recognition_pb2.PageAnswerBatch(answers=[answer.answer for answer in answers])
+    return RecognizeAnswer(batch=batch)
+
+
 class NormalizeSession:
     """Normalisation alone for one stream's items."""
+
+    together = None
 
     def __init__(
         self, pipeline: Pipeline, how: Normalization, faults: FaultTable, *, ordered: bool, item_timeout_s: float

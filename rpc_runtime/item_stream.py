@@ -11,7 +11,7 @@ It knows nothing of what the items are: a ``StreamDialect`` translates messages,
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import aclosing
 from dataclasses import dataclass
 from typing import Generic, TypeVar
@@ -37,6 +37,7 @@ from rpc_runtime.protocol_errors import (
 from rpc_runtime.stream_messages import (
     Announcement,
     Answer,
+    Batch,
     Chunk,
     Item,
     Opening,
@@ -48,6 +49,9 @@ from rpc_runtime.stream_window import Assembly, SeenIds, Window
 
 MAX_REQUEST_ID_LENGTH = 128
 REMEMBERED_IDS = 16_384
+MAX_BATCH_ANSWERS = 64
+MAX_BATCH_BYTES = 1024 * 1024
+"""Of several answers in one message: no further one is added from here on."""
 
 RequestT = TypeVar("RequestT")
 AnswerT = TypeVar("AnswerT")
@@ -112,7 +116,7 @@ class ItemStream(Generic[RequestT, AnswerT, ConfigT, SpecT]):
             async with asyncio.TaskGroup() as tasks:
                 reader = tasks.create_task(self._read_all(requests, session, tasks))
                 watcher = tasks.create_task(self._end_when_drained(reader))
-                await self._write_all(write)
+                await self._write_all(write, session.together)
                 watcher.cancel()
         except BaseExceptionGroup as group:
             raise group.exceptions[0] from None  # the siblings were cancelled for it
@@ -145,6 +149,9 @@ class ItemStream(Generic[RequestT, AnswerT, ConfigT, SpecT]):
                 match message:
                     case Announcement():
                         await self._take_item(message, session, tasks)
+                    case Batch():
+                        for announced in message.announcements:
+                            await self._take_item(announced, session, tasks)
                     case Chunk():
                         self._take_chunk(message, session, tasks)
                     case Opening():
@@ -269,18 +276,37 @@ class ItemStream(Generic[RequestT, AnswerT, ConfigT, SpecT]):
 
     # Writing
 
-    async def _write_all(self, write: Callable[[AnswerT], Awaitable[None]]) -> None:
+    async def _write_all(
+        self, write: Callable[[AnswerT], Awaitable[None]], together: Callable[[Sequence[AnswerT]], AnswerT] | None
+    ) -> None:
         while (entry := await self._outbox.get()) is not None:
-            flight, answer = entry
-            if answer.last and flight.unique:
-                # Before it is written: the caller may use a freed id the moment it has the answer.
-                self._seen.settle(flight.request_id, frees_id=answer.frees_id)
-            for message in answer.messages:
+            entries = [entry] if together is None else self._ready_with(entry)
+            last = [flight for flight, answer in entries if answer.last]
+            for flight, answer in entries:
+                if answer.last and flight.unique:
+                    # Before it is written: the caller may use a freed id the moment it has the answer.
+                    self._seen.settle(flight.request_id, frees_id=answer.frees_id)
+            messages = [message for _, answer in entries for message in answer.messages]
+            if together is not None and len(messages) > 1:
+                messages = [together(messages)]
+            for message in messages:
                 await write(message)
-            if answer.last:
+            for flight in last:
                 self._window.release(flight.size)
-                if self._reading_over and self._window.items == 0:
-                    return
+            if last and self._reading_over and self._window.items == 0:
+                return
+
+    def _ready_with(self, first: tuple[_Flight, Answer[AnswerT]]) -> list[tuple[_Flight, Answer[AnswerT]]]:
+        """The entry and those that are ready behind it, up to a bound; the end mark comes only after the last one."""
+        entries = [first]
+        size = first[1].size
+        while len(entries) < MAX_BATCH_ANSWERS and size < MAX_BATCH_BYTES and not self._outbox.empty():
+            entry = self._outbox.get_nowait()
+            if entry is None:
+                raise AssertionError("the end mark came before the last answer")
+            entries.append(entry)
+            size += entry[1].size
+        return entries
 
     async def _end_when_drained(self, reader: asyncio.Task[None]) -> None:
         await self._host.drain.wait_begun()

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Callable, Sequence
 from dataclasses import dataclass
 from typing import Generic, Protocol, TypeVar
 
@@ -54,6 +54,13 @@ class Announcement(Generic[SpecT]):
 
 
 @dataclass(frozen=True, slots=True)
+class Batch(Generic[SpecT]):
+    """Items that came in one request, as if each had come by itself."""
+
+    announcements: tuple[Announcement[SpecT], ...]
+
+
+@dataclass(frozen=True, slots=True)
 class Chunk:
     """The next bytes of the announced item."""
 
@@ -73,20 +80,23 @@ class Item(Generic[SpecT]):
 
 @dataclass(frozen=True, slots=True)
 class Answer(Generic[AnswerT]):
-    """One answer to an item: messages that go out together. Each item gets one with ``last`` set, and none after it.
+    """One answer to an item: messages that go out one after the other. Each item gets one with ``last`` set, and none
+    after it.
 
-    ``frees_id`` lets the caller send an item under the same id again.
+    ``frees_id`` lets the caller send an item under the same id again. ``size`` is the messages' bytes, nearly; it
+    matters only where answers are batched.
     """
 
     messages: tuple[AnswerT, ...]
     last: bool = True
     frees_id: bool = False
+    size: int = 0
 
 
 class StreamDialect(Protocol[RequestT_contra, AnswerT_co, ConfigT, SpecT]):
     """Translates one RPC's messages."""
 
-    def read(self, request: RequestT_contra) -> Opening[ConfigT] | Announcement[SpecT] | Chunk | None:
+    def read(self, request: RequestT_contra) -> Opening[ConfigT] | Announcement[SpecT] | Batch[SpecT] | Chunk | None:
         """What a request is, or None when it is of no known kind."""
         ...
 
@@ -109,6 +119,11 @@ class Session(Protocol[AnswerT, SpecT]):
     @property
     def ordered(self) -> bool:
         """Whether answers come in the order of the items."""
+        ...
+
+    @property
+    def together(self) -> Callable[[Sequence[AnswerT]], AnswerT] | None:
+        """Makes one message of several answers that are ready, where the caller takes that; else None."""
         ...
 
     @property

@@ -13,7 +13,7 @@ import pytest
 
 from ocr_gateway.errors import ProviderUnavailable
 from ocr_gateway.model import Page, ProviderCall
-from ocrmux.gateway.v1.gateway_pb2 import GatewayItem
+from ocrmux.gateway.v1.gateway_pb2 import GatewayItem, GatewayItemBatch, GatewayStreamConfig
 from tests.fakes.gateway_messages import (
     Request,
     announced,
@@ -337,6 +337,33 @@ async def test_a_digest_is_answered_from_the_cache_or_asks_for_the_content() -> 
             seen.append((answer.request_id, outcome(answer)))
     assert seen == [("a", "CONTENT_REQUIRED"), ("a", "OK"), ("b", "OK"), ("a", "DUPLICATE_REQUEST_ID")]
     assert len(provider.calls) == 1
+
+
+async def test_batches_mean_the_same_as_items_by_themselves() -> None:
+    """Items of a batch are answered each for itself, a duplicate and a bad one too; answers may come together."""
+    requests = [
+        Request(config=GatewayStreamConfig(batched_answers=True)),
+        Request(
+            batch=GatewayItemBatch(
+                items=[
+                    *(item(str(i), image(i)).item for i in range(40)),
+                    item("7", image(7)).item,
+                    item("bad", b"no image").item,
+                    by_digest("digest", b"d" * 32).item,
+                ]
+            )
+        ),
+        item("alone", image(99)),
+    ]
+    async with running_gateway(ScriptedProvider(), stream_max_items=16) as gateway:
+        responses = [response async for response in gateway.stub.StreamRecognize(iter_async(requests), timeout=30)]
+    answers = [answer for r in responses[1:] for answer in (r.batch.answers if r.HasField("batch") else [r.answer])]
+    outcomes = Counter((answer.request_id, outcome(answer)) for answer in answers)
+    expected = Counter({(str(i), "OK"): 1 for i in range(40)})
+    expected[("7", "DUPLICATE_REQUEST_ID")] = expected[("bad", "IMAGE_UNDECODABLE")] = 1
+    expected[("digest", "CONTENT_REQUIRED")] = expected[("alone", "OK")] = 1
+    assert outcomes == expected
+    assert len(responses) - 1 < len(answers)
 
 
 async def test_a_draining_server_finishes_what_it_accepted() -> None:

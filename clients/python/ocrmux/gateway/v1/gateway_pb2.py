@@ -27,7 +27,7 @@ from ocrmux.ocr.v1 import image_pb2 as ocrmux_dot_ocr_dot_v1_dot_image__pb2
 from ocrmux.ocr.v1 import recognition_pb2 as ocrmux_dot_ocr_dot_v1_dot_recognition__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1focrmux/gateway/v1/gateway.proto\x12\x11ocrmux.gateway.v1\x1a\x1cocrmux/ocr/v1/geometry.proto\x1a\x19ocrmux/ocr/v1/image.proto\x1a\x1focrmux/ocr/v1/recognition.proto\"\x8a\x01\n\x0bGatewayItem\x12\x12\n\nrequest_id\x18\x01 \x01(\t\x12*\n\x05image\x18\x02 \x01(\x0b\x32\x1b.ocrmux.ocr.v1.ImagePayload\x12$\n\x07regions\x18\x03 \x03(\x0b\x32\x13.ocrmux.ocr.v1.Rect\x12\x15\n\rpreprocessing\x18\x04 \x01(\t\"r\n\x10RecognizeRequest\x12\x30\n\x06\x63onfig\x18\x01 \x01(\x0b\x32 .ocrmux.ocr.v1.RecognitionConfig\x12,\n\x04item\x18\x02 \x01(\x0b\x32\x1e.ocrmux.gateway.v1.GatewayItem\">\n\x11RecognizeResponse\x12)\n\x06\x61nswer\x18\x01 \x01(\x0b\x32\x19.ocrmux.ocr.v1.PageAnswer\"]\n\x13GatewayStreamConfig\x12\x35\n\x0brecognition\x18\x01 \x01(\x0b\x32 .ocrmux.ocr.v1.RecognitionConfig\x12\x0f\n\x07ordered\x18\x02 \x01(\x08\"\xbb\x01\n\x16StreamRecognizeRequest\x12\x38\n\x06\x63onfig\x18\x01 \x01(\x0b\x32&.ocrmux.gateway.v1.GatewayStreamConfigH\x00\x12.\n\x04item\x18\x02 \x01(\x0b\x32\x1e.ocrmux.gateway.v1.GatewayItemH\x00\x12,\n\x05\x63hunk\x18\x03 \x01(\x0b\x32\x1b.ocrmux.ocr.v1.ContentChunkH\x00\x42\t\n\x07message\"\x80\x01\n\x17StreamRecognizeResponse\x12-\n\x06limits\x18\x01 \x01(\x0b\x32\x1b.ocrmux.ocr.v1.StreamLimitsH\x00\x12+\n\x06\x61nswer\x18\x02 \x01(\x0b\x32\x19.ocrmux.ocr.v1.PageAnswerH\x00\x42\t\n\x07message\"\x16\n\x14ListProvidersRequest\"q\n\x15ListProvidersResponse\x12.\n\tproviders\x18\x01 \x03(\x0b\x32\x1b.ocrmux.gateway.v1.Provider\x12(\n\x06routes\x18\x02 \x03(\x0b\x32\x18.ocrmux.gateway.v1.Route\"\xfc\x01\n\x08Provider\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x14\n\x0c\x64isplay_name\x18\x02 \x01(\t\x12-\n\x04kind\x18\x03 \x01(\x0e\x32\x1f.ocrmux.gateway.v1.ProviderKind\x12\r\n\x05model\x18\x04 \x01(\t\x12/\n\x05state\x18\x05 \x01(\x0e\x32 .ocrmux.gateway.v1.ProviderState\x12\x14\n\x0cstate_detail\x18\x06 \x01(\t\x12\x34\n\x08\x66\x65\x61tures\x18\x07 \x03(\x0b\x32\".ocrmux.gateway.v1.ProviderFeature\x12\x11\n\tlanguages\x18\x08 \x03(\t\"\xcf\x01\n\x0fProviderFeature\x12\'\n\x07\x66\x65\x61ture\x18\x01 \x01(\x0e\x32\x16.ocrmux.ocr.v1.Feature\x12.\n\x06limits\x18\x02 \x01(\x0b\x32\x1e.ocrmux.gateway.v1.ImageLimits\x12\'\n\x05quota\x18\x03 \x01(\x0b\x32\x18.ocrmux.gateway.v1.Quota\x12:\n\x0fpage_preference\x18\x04 \x01(\x0e\x32!.ocrmux.gateway.v1.PagePreference\"\x87\x01\n\x0bImageLimits\x12\x11\n\tmax_bytes\x18\x01 \x01(\x04\x12\x12\n\nmax_pixels\x18\x02 \x01(\x04\x12\x13\n\x0bmax_side_px\x18\x03 \x01(\r\x12\x13\n\x0bmin_side_px\x18\x04 \x01(\r\x12\x12\n\nmax_aspect\x18\x05 \x01(\x01\x12\x13\n\x0bmedia_types\x18\x06 \x03(\t\"c\n\x05Quota\x12\x1b\n\x13requests_per_second\x18\x01 \x01(\x01\x12\x17\n\x0fmax_concurrency\x18\x02 \x01(\r\x12\x13\n\x0bin_progress\x18\x03 \x01(\r\x12\x0f\n\x07waiting\x18\x04 \x01(\r\"Q\n\x05Route\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\'\n\x07\x66\x65\x61ture\x18\x02 \x01(\x0e\x32\x16.ocrmux.ocr.v1.Feature\x12\x11\n\tproviders\x18\x03 \x03(\t*\x81\x01\n\x0cProviderKind\x12\x1d\n\x19PROVIDER_KIND_UNSPECIFIED\x10\x00\x12\x1a\n\x16PROVIDER_KIND_EMBEDDED\x10\x01\x12\x1d\n\x19PROVIDER_KIND_SELF_HOSTED\x10\x02\x12\x17\n\x13PROVIDER_KIND_CLOUD\x10\x03*\xc6\x01\n\rProviderState\x12\x1e\n\x1aPROVIDER_STATE_UNSPECIFIED\x10\x00\x12\x1a\n\x16PROVIDER_STATE_SERVING\x10\x01\x12\x1b\n\x17PROVIDER_STATE_STARTING\x10\x02\x12!\n\x1dPROVIDER_STATE_NOT_CONFIGURED\x10\x03\x12\x19\n\x15PROVIDER_STATE_RESTED\x10\x04\x12\x1e\n\x1aPROVIDER_STATE_QUOTA_SPENT\x10\x05*\x8f\x01\n\x0ePagePreference\x12\x1f\n\x1bPAGE_PREFERENCE_UNSPECIFIED\x10\x00\x12\x1d\n\x19PAGE_PREFERENCE_UNTOUCHED\x10\x01\x12 \n\x1cPAGE_PREFERENCE_CLEANED_GREY\x10\x02\x12\x1b\n\x17PAGE_PREFERENCE_BILEVEL\x10\x03\x32\xbd\x02\n\x11OcrGatewayService\x12V\n\tRecognize\x12#.ocrmux.gateway.v1.RecognizeRequest\x1a$.ocrmux.gateway.v1.RecognizeResponse\x12l\n\x0fStreamRecognize\x12).ocrmux.gateway.v1.StreamRecognizeRequest\x1a*.ocrmux.gateway.v1.StreamRecognizeResponse(\x01\x30\x01\x12\x62\n\rListProviders\x12\'.ocrmux.gateway.v1.ListProvidersRequest\x1a(.ocrmux.gateway.v1.ListProvidersResponseB]\n\x14io.ocrmux.gateway.v1P\x01ZCgithub.com/ocrmux/ocrmux/clients/go/gen/ocrmux/gateway/v1;gatewayv1b\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1focrmux/gateway/v1/gateway.proto\x12\x11ocrmux.gateway.v1\x1a\x1cocrmux/ocr/v1/geometry.proto\x1a\x19ocrmux/ocr/v1/image.proto\x1a\x1focrmux/ocr/v1/recognition.proto\"\x8a\x01\n\x0bGatewayItem\x12\x12\n\nrequest_id\x18\x01 \x01(\t\x12*\n\x05image\x18\x02 \x01(\x0b\x32\x1b.ocrmux.ocr.v1.ImagePayload\x12$\n\x07regions\x18\x03 \x03(\x0b\x32\x13.ocrmux.ocr.v1.Rect\x12\x15\n\rpreprocessing\x18\x04 \x01(\t\"r\n\x10RecognizeRequest\x12\x30\n\x06\x63onfig\x18\x01 \x01(\x0b\x32 .ocrmux.ocr.v1.RecognitionConfig\x12,\n\x04item\x18\x02 \x01(\x0b\x32\x1e.ocrmux.gateway.v1.GatewayItem\">\n\x11RecognizeResponse\x12)\n\x06\x61nswer\x18\x01 \x01(\x0b\x32\x19.ocrmux.ocr.v1.PageAnswer\"A\n\x10GatewayItemBatch\x12-\n\x05items\x18\x01 \x03(\x0b\x32\x1e.ocrmux.gateway.v1.GatewayItem\"v\n\x13GatewayStreamConfig\x12\x35\n\x0brecognition\x18\x01 \x01(\x0b\x32 .ocrmux.ocr.v1.RecognitionConfig\x12\x0f\n\x07ordered\x18\x02 \x01(\x08\x12\x17\n\x0f\x62\x61tched_answers\x18\x03 \x01(\x08\"\xf1\x01\n\x16StreamRecognizeRequest\x12\x38\n\x06\x63onfig\x18\x01 \x01(\x0b\x32&.ocrmux.gateway.v1.GatewayStreamConfigH\x00\x12.\n\x04item\x18\x02 \x01(\x0b\x32\x1e.ocrmux.gateway.v1.GatewayItemH\x00\x12,\n\x05\x63hunk\x18\x03 \x01(\x0b\x32\x1b.ocrmux.ocr.v1.ContentChunkH\x00\x12\x34\n\x05\x62\x61tch\x18\x04 \x01(\x0b\x32#.ocrmux.gateway.v1.GatewayItemBatchH\x00\x42\t\n\x07message\"\xb1\x01\n\x17StreamRecognizeResponse\x12-\n\x06limits\x18\x01 \x01(\x0b\x32\x1b.ocrmux.ocr.v1.StreamLimitsH\x00\x12+\n\x06\x61nswer\x18\x02 \x01(\x0b\x32\x19.ocrmux.ocr.v1.PageAnswerH\x00\x12/\n\x05\x62\x61tch\x18\x03 \x01(\x0b\x32\x1e.ocrmux.ocr.v1.PageAnswerBatchH\x00\x42\t\n\x07message\"\x16\n\x14ListProvidersRequest\"q\n\x15ListProvidersResponse\x12.\n\tproviders\x18\x01 \x03(\x0b\x32\x1b.ocrmux.gateway.v1.Provider\x12(\n\x06routes\x18\x02 \x03(\x0b\x32\x18.ocrmux.gateway.v1.Route\"\xfc\x01\n\x08Provider\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x14\n\x0c\x64isplay_name\x18\x02 \x01(\t\x12-\n\x04kind\x18\x03 \x01(\x0e\x32\x1f.ocrmux.gateway.v1.ProviderKind\x12\r\n\x05model\x18\x04 \x01(\t\x12/\n\x05state\x18\x05 \x01(\x0e\x32 .ocrmux.gateway.v1.ProviderState\x12\x14\n\x0cstate_detail\x18\x06 \x01(\t\x12\x34\n\x08\x66\x65\x61tures\x18\x07 \x03(\x0b\x32\".ocrmux.gateway.v1.ProviderFeature\x12\x11\n\tlanguages\x18\x08 \x03(\t\"\xcf\x01\n\x0fProviderFeature\x12\'\n\x07\x66\x65\x61ture\x18\x01 \x01(\x0e\x32\x16.ocrmux.ocr.v1.Feature\x12.\n\x06limits\x18\x02 \x01(\x0b\x32\x1e.ocrmux.gateway.v1.ImageLimits\x12\'\n\x05quota\x18\x03 \x01(\x0b\x32\x18.ocrmux.gateway.v1.Quota\x12:\n\x0fpage_preference\x18\x04 \x01(\x0e\x32!.ocrmux.gateway.v1.PagePreference\"\x87\x01\n\x0bImageLimits\x12\x11\n\tmax_bytes\x18\x01 \x01(\x04\x12\x12\n\nmax_pixels\x18\x02 \x01(\x04\x12\x13\n\x0bmax_side_px\x18\x03 \x01(\r\x12\x13\n\x0bmin_side_px\x18\x04 \x01(\r\x12\x12\n\nmax_aspect\x18\x05 \x01(\x01\x12\x13\n\x0bmedia_types\x18\x06 \x03(\t\"c\n\x05Quota\x12\x1b\n\x13requests_per_second\x18\x01 \x01(\x01\x12\x17\n\x0fmax_concurrency\x18\x02 \x01(\r\x12\x13\n\x0bin_progress\x18\x03 \x01(\r\x12\x0f\n\x07waiting\x18\x04 \x01(\r\"Q\n\x05Route\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\'\n\x07\x66\x65\x61ture\x18\x02 \x01(\x0e\x32\x16.ocrmux.ocr.v1.Feature\x12\x11\n\tproviders\x18\x03 \x03(\t*\x81\x01\n\x0cProviderKind\x12\x1d\n\x19PROVIDER_KIND_UNSPECIFIED\x10\x00\x12\x1a\n\x16PROVIDER_KIND_EMBEDDED\x10\x01\x12\x1d\n\x19PROVIDER_KIND_SELF_HOSTED\x10\x02\x12\x17\n\x13PROVIDER_KIND_CLOUD\x10\x03*\xc6\x01\n\rProviderState\x12\x1e\n\x1aPROVIDER_STATE_UNSPECIFIED\x10\x00\x12\x1a\n\x16PROVIDER_STATE_SERVING\x10\x01\x12\x1b\n\x17PROVIDER_STATE_STARTING\x10\x02\x12!\n\x1dPROVIDER_STATE_NOT_CONFIGURED\x10\x03\x12\x19\n\x15PROVIDER_STATE_RESTED\x10\x04\x12\x1e\n\x1aPROVIDER_STATE_QUOTA_SPENT\x10\x05*\x8f\x01\n\x0ePagePreference\x12\x1f\n\x1bPAGE_PREFERENCE_UNSPECIFIED\x10\x00\x12\x1d\n\x19PAGE_PREFERENCE_UNTOUCHED\x10\x01\x12 \n\x1cPAGE_PREFERENCE_CLEANED_GREY\x10\x02\x12\x1b\n\x17PAGE_PREFERENCE_BILEVEL\x10\x03\x32\xbd\x02\n\x11OcrGatewayService\x12V\n\tRecognize\x12#.ocrmux.gateway.v1.RecognizeRequest\x1a$.ocrmux.gateway.v1.RecognizeResponse\x12l\n\x0fStreamRecognize\x12).ocrmux.gateway.v1.StreamRecognizeRequest\x1a*.ocrmux.gateway.v1.StreamRecognizeResponse(\x01\x30\x01\x12\x62\n\rListProviders\x12\'.ocrmux.gateway.v1.ListProvidersRequest\x1a(.ocrmux.gateway.v1.ListProvidersResponseB]\n\x14io.ocrmux.gateway.v1P\x01ZCgithub.com/ocrmux/ocrmux/clients/go/gen/ocrmux/gateway/v1;gatewayv1b\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -35,38 +35,40 @@ _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'ocrmux.gateway.v1.gateway_p
 if not _descriptor._USE_C_DESCRIPTORS:
   _globals['DESCRIPTOR']._loaded_options = None
   _globals['DESCRIPTOR']._serialized_options = b'\n\024io.ocrmux.gateway.v1P\001ZCgithub.com/ocrmux/ocrmux/clients/go/gen/ocrmux/gateway/v1;gatewayv1'
-  _globals['_PROVIDERKIND']._serialized_start=1808
-  _globals['_PROVIDERKIND']._serialized_end=1937
-  _globals['_PROVIDERSTATE']._serialized_start=1940
-  _globals['_PROVIDERSTATE']._serialized_end=2138
-  _globals['_PAGEPREFERENCE']._serialized_start=2141
-  _globals['_PAGEPREFERENCE']._serialized_end=2284
+  _globals['_PROVIDERKIND']._serialized_start=2003
+  _globals['_PROVIDERKIND']._serialized_end=2132
+  _globals['_PROVIDERSTATE']._serialized_start=2135
+  _globals['_PROVIDERSTATE']._serialized_end=2333
+  _globals['_PAGEPREFERENCE']._serialized_start=2336
+  _globals['_PAGEPREFERENCE']._serialized_end=2479
   _globals['_GATEWAYITEM']._serialized_start=145
   _globals['_GATEWAYITEM']._serialized_end=283
   _globals['_RECOGNIZEREQUEST']._serialized_start=285
   _globals['_RECOGNIZEREQUEST']._serialized_end=399
   _globals['_RECOGNIZERESPONSE']._serialized_start=401
   _globals['_RECOGNIZERESPONSE']._serialized_end=463
-  _globals['_GATEWAYSTREAMCONFIG']._serialized_start=465
-  _globals['_GATEWAYSTREAMCONFIG']._serialized_end=558
-  _globals['_STREAMRECOGNIZEREQUEST']._serialized_start=561
-  _globals['_STREAMRECOGNIZEREQUEST']._serialized_end=748
-  _globals['_STREAMRECOGNIZERESPONSE']._serialized_start=751
-  _globals['_STREAMRECOGNIZERESPONSE']._serialized_end=879
-  _globals['_LISTPROVIDERSREQUEST']._serialized_start=881
-  _globals['_LISTPROVIDERSREQUEST']._serialized_end=903
-  _globals['_LISTPROVIDERSRESPONSE']._serialized_start=905
-  _globals['_LISTPROVIDERSRESPONSE']._serialized_end=1018
-  _globals['_PROVIDER']._serialized_start=1021
-  _globals['_PROVIDER']._serialized_end=1273
-  _globals['_PROVIDERFEATURE']._serialized_start=1276
-  _globals['_PROVIDERFEATURE']._serialized_end=1483
-  _globals['_IMAGELIMITS']._serialized_start=1486
-  _globals['_IMAGELIMITS']._serialized_end=1621
-  _globals['_QUOTA']._serialized_start=1623
-  _globals['_QUOTA']._serialized_end=1722
-  _globals['_ROUTE']._serialized_start=1724
-  _globals['_ROUTE']._serialized_end=1805
-  _globals['_OCRGATEWAYSERVICE']._serialized_start=2287
-  _globals['_OCRGATEWAYSERVICE']._serialized_end=2604
+  _globals['_GATEWAYITEMBATCH']._serialized_start=465
+  _globals['_GATEWAYITEMBATCH']._serialized_end=530
+  _globals['_GATEWAYSTREAMCONFIG']._serialized_start=532
+  _globals['_GATEWAYSTREAMCONFIG']._serialized_end=650
+  _globals['_STREAMRECOGNIZEREQUEST']._serialized_start=653
+  _globals['_STREAMRECOGNIZEREQUEST']._serialized_end=894
+  _globals['_STREAMRECOGNIZERESPONSE']._serialized_start=897
+  _globals['_STREAMRECOGNIZERESPONSE']._serialized_end=1074
+  _globals['_LISTPROVIDERSREQUEST']._serialized_start=1076
+  _globals['_LISTPROVIDERSREQUEST']._serialized_end=1098
+  _globals['_LISTPROVIDERSRESPONSE']._serialized_start=1100
+  _globals['_LISTPROVIDERSRESPONSE']._serialized_end=1213
+  _globals['_PROVIDER']._serialized_start=1216
+  _globals['_PROVIDER']._serialized_end=1468
+  _globals['_PROVIDERFEATURE']._serialized_start=1471
+  _globals['_PROVIDERFEATURE']._serialized_end=1678
+  _globals['_IMAGELIMITS']._serialized_start=1681
+  _globals['_IMAGELIMITS']._serialized_end=1816
+  _globals['_QUOTA']._serialized_start=1818
+  _globals['_QUOTA']._serialized_end=1917
+  _globals['_ROUTE']._serialized_start=1919
+  _globals['_ROUTE']._serialized_end=2000
+  _globals['_OCRGATEWAYSERVICE']._serialized_start=2482
+  _globals['_OCRGATEWAYSERVICE']._serialized_end=2799
 # @@protoc_insertion_point(module_scope)

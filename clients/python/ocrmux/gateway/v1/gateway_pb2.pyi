@@ -209,6 +209,30 @@ class RecognizeResponse(_message.Message):
 Global___RecognizeResponse: _TypeAlias = RecognizeResponse  # noqa: Y015
 
 @_typing.final
+class GatewayItemBatch(_message.Message):
+    """Items that go up in one message, which is cheaper than one each where they are small, such as digests."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    ITEMS_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    def items(self) -> _containers.RepeatedCompositeFieldContainer[Global___GatewayItem]:
+        """The items, as if each had come by itself."""
+
+    def __init__(
+        self,
+        *,
+        items: _abc.Iterable[Global___GatewayItem] | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["items", b"items"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___GatewayItemBatch: _TypeAlias = GatewayItemBatch  # noqa: Y015
+
+@_typing.final
 class GatewayStreamConfig(_message.Message):
     """How a stream's items are to be read."""
 
@@ -216,8 +240,11 @@ class GatewayStreamConfig(_message.Message):
 
     RECOGNITION_FIELD_NUMBER: _builtins.int
     ORDERED_FIELD_NUMBER: _builtins.int
+    BATCHED_ANSWERS_FIELD_NUMBER: _builtins.int
     ordered: _builtins.bool
     """Whether answers come in the order of the items. Else each comes as it is ready."""
+    batched_answers: _builtins.bool
+    """Whether answers that are ready at the same time may come in one message, which is cheaper than one each."""
     @_builtins.property
     def recognition(self) -> _recognition_pb2.RecognitionConfig:
         """How to read each."""
@@ -227,10 +254,11 @@ class GatewayStreamConfig(_message.Message):
         *,
         recognition: _recognition_pb2.RecognitionConfig | None = ...,
         ordered: _builtins.bool = ...,
+        batched_answers: _builtins.bool = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["recognition", b"recognition"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["ordered", b"ordered", "recognition", b"recognition"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["batched_answers", b"batched_answers", "ordered", b"ordered", "recognition", b"recognition"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -245,6 +273,7 @@ class StreamRecognizeRequest(_message.Message):
     CONFIG_FIELD_NUMBER: _builtins.int
     ITEM_FIELD_NUMBER: _builtins.int
     CHUNK_FIELD_NUMBER: _builtins.int
+    BATCH_FIELD_NUMBER: _builtins.int
     @_builtins.property
     def config(self) -> Global___GatewayStreamConfig:
         """First, and only first."""
@@ -257,18 +286,23 @@ class StreamRecognizeRequest(_message.Message):
     def chunk(self) -> _image_pb2.ContentChunk:
         """The next bytes of an announced image."""
 
+    @_builtins.property
+    def batch(self) -> Global___GatewayItemBatch:
+        """Several images."""
+
     def __init__(
         self,
         *,
         config: Global___GatewayStreamConfig | None = ...,
         item: Global___GatewayItem | None = ...,
         chunk: _image_pb2.ContentChunk | None = ...,
+        batch: Global___GatewayItemBatch | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["chunk", b"chunk", "config", b"config", "item", b"item", "message", b"message"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["batch", b"batch", "chunk", b"chunk", "config", b"config", "item", b"item", "message", b"message"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["chunk", b"chunk", "config", b"config", "item", b"item", "message", b"message"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["batch", b"batch", "chunk", b"chunk", "config", b"config", "item", b"item", "message", b"message"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
-    _WhichOneofReturnType_message: _TypeAlias = _typing.Literal["config", "item", "chunk"]  # noqa: Y015
+    _WhichOneofReturnType_message: _TypeAlias = _typing.Literal["config", "item", "chunk", "batch"]  # noqa: Y015
     _WhichOneofArgType_message: _TypeAlias = _typing.Literal["message", b"message"]  # noqa: Y015
     def WhichOneof(self, oneof_group: _WhichOneofArgType_message) -> _WhichOneofReturnType_message | None: ...
 
@@ -282,6 +316,7 @@ class StreamRecognizeResponse(_message.Message):
 
     LIMITS_FIELD_NUMBER: _builtins.int
     ANSWER_FIELD_NUMBER: _builtins.int
+    BATCH_FIELD_NUMBER: _builtins.int
     @_builtins.property
     def limits(self) -> _recognition_pb2.StreamLimits:
         """First, and only first."""
@@ -290,17 +325,22 @@ class StreamRecognizeResponse(_message.Message):
     def answer(self) -> _recognition_pb2.PageAnswer:
         """Answers one item."""
 
+    @_builtins.property
+    def batch(self) -> _recognition_pb2.PageAnswerBatch:
+        """Answers several items; only where the config allows it."""
+
     def __init__(
         self,
         *,
         limits: _recognition_pb2.StreamLimits | None = ...,
         answer: _recognition_pb2.PageAnswer | None = ...,
+        batch: _recognition_pb2.PageAnswerBatch | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["answer", b"answer", "limits", b"limits", "message", b"message"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["answer", b"answer", "batch", b"batch", "limits", b"limits", "message", b"message"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["answer", b"answer", "limits", b"limits", "message", b"message"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["answer", b"answer", "batch", b"batch", "limits", b"limits", "message", b"message"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
-    _WhichOneofReturnType_message: _TypeAlias = _typing.Literal["limits", "answer"]  # noqa: Y015
+    _WhichOneofReturnType_message: _TypeAlias = _typing.Literal["limits", "answer", "batch"]  # noqa: Y015
     _WhichOneofArgType_message: _TypeAlias = _typing.Literal["message", b"message"]  # noqa: Y015
     def WhichOneof(self, oneof_group: _WhichOneofArgType_message) -> _WhichOneofReturnType_message | None: ...
 

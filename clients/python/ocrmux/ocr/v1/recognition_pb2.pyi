@@ -444,6 +444,30 @@ class PageAnswer(_message.Message):
 Global___PageAnswer: _TypeAlias = PageAnswer  # noqa: Y015
 
 @_typing.final
+class PageAnswerBatch(_message.Message):
+    """Answers that were ready at the same time."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    ANSWERS_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    def answers(self) -> _containers.RepeatedCompositeFieldContainer[Global___PageAnswer]:
+        """The answers, of one item or of several."""
+
+    def __init__(
+        self,
+        *,
+        answers: _abc.Iterable[Global___PageAnswer] | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["answers", b"answers"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___PageAnswerBatch: _TypeAlias = PageAnswerBatch  # noqa: Y015
+
+@_typing.final
 class AppliedStep(_message.Message):
     """A preprocessing step as it was applied to a page."""
 

@@ -169,6 +169,30 @@ class RecognizeResponse(_message.Message):
 Global___RecognizeResponse: _TypeAlias = RecognizeResponse  # noqa: Y015
 
 @_typing.final
+class SourceItemBatch(_message.Message):
+    """Items that go up in one message, which is cheaper than one each where they are small, such as digests."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    ITEMS_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    def items(self) -> _containers.RepeatedCompositeFieldContainer[Global___SourceItem]:
+        """The items, as if each had come by itself."""
+
+    def __init__(
+        self,
+        *,
+        items: _abc.Iterable[Global___SourceItem] | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["items", b"items"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___SourceItemBatch: _TypeAlias = SourceItemBatch  # noqa: Y015
+
+@_typing.final
 class RecognizeStreamConfig(_message.Message):
     """How a stream's items are to be read."""
 
@@ -177,8 +201,11 @@ class RecognizeStreamConfig(_message.Message):
     RECOGNITION_FIELD_NUMBER: _builtins.int
     NORMALIZATION_FIELD_NUMBER: _builtins.int
     ORDERED_FIELD_NUMBER: _builtins.int
+    BATCHED_ANSWERS_FIELD_NUMBER: _builtins.int
     ordered: _builtins.bool
     """Whether answers come in the order of the items. Else each comes as it is ready."""
+    batched_answers: _builtins.bool
+    """Whether answers that are ready at the same time may come in one message, which is cheaper than one each."""
     @_builtins.property
     def recognition(self) -> _recognition_pb2.RecognitionConfig:
         """How to read each."""
@@ -193,10 +220,11 @@ class RecognizeStreamConfig(_message.Message):
         recognition: _recognition_pb2.RecognitionConfig | None = ...,
         normalization: Global___NormalizationConfig | None = ...,
         ordered: _builtins.bool = ...,
+        batched_answers: _builtins.bool = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["normalization", b"normalization", "recognition", b"recognition"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["normalization", b"normalization", "ordered", b"ordered", "recognition", b"recognition"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["batched_answers", b"batched_answers", "normalization", b"normalization", "ordered", b"ordered", "recognition", b"recognition"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -211,6 +239,7 @@ class StreamRecognizeRequest(_message.Message):
     CONFIG_FIELD_NUMBER: _builtins.int
     ITEM_FIELD_NUMBER: _builtins.int
     CHUNK_FIELD_NUMBER: _builtins.int
+    BATCH_FIELD_NUMBER: _builtins.int
     @_builtins.property
     def config(self) -> Global___RecognizeStreamConfig:
         """First, and only first."""
@@ -223,18 +252,23 @@ class StreamRecognizeRequest(_message.Message):
     def chunk(self) -> _image_pb2.ContentChunk:
         """The next bytes of an announced file."""
 
+    @_builtins.property
+    def batch(self) -> Global___SourceItemBatch:
+        """Several files."""
+
     def __init__(
         self,
         *,
         config: Global___RecognizeStreamConfig | None = ...,
         item: Global___SourceItem | None = ...,
         chunk: _image_pb2.ContentChunk | None = ...,
+        batch: Global___SourceItemBatch | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["chunk", b"chunk", "config", b"config", "item", b"item", "message", b"message"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["batch", b"batch", "chunk", b"chunk", "config", b"config", "item", b"item", "message", b"message"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["chunk", b"chunk", "config", b"config", "item", b"item", "message", b"message"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["batch", b"batch", "chunk", b"chunk", "config", b"config", "item", b"item", "message", b"message"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
-    _WhichOneofReturnType_message: _TypeAlias = _typing.Literal["config", "item", "chunk"]  # noqa: Y015
+    _WhichOneofReturnType_message: _TypeAlias = _typing.Literal["config", "item", "chunk", "batch"]  # noqa: Y015
     _WhichOneofArgType_message: _TypeAlias = _typing.Literal["message", b"message"]  # noqa: Y015
     def WhichOneof(self, oneof_group: _WhichOneofArgType_message) -> _WhichOneofReturnType_message | None: ...
 
@@ -248,6 +282,7 @@ class StreamRecognizeResponse(_message.Message):
 
     LIMITS_FIELD_NUMBER: _builtins.int
     ANSWER_FIELD_NUMBER: _builtins.int
+    BATCH_FIELD_NUMBER: _builtins.int
     @_builtins.property
     def limits(self) -> _recognition_pb2.StreamLimits:
         """First, and only first."""
@@ -256,17 +291,22 @@ class StreamRecognizeResponse(_message.Message):
     def answer(self) -> _recognition_pb2.PageAnswer:
         """Answers one page of an item."""
 
+    @_builtins.property
+    def batch(self) -> _recognition_pb2.PageAnswerBatch:
+        """Answers several pages; only where the config allows it."""
+
     def __init__(
         self,
         *,
         limits: _recognition_pb2.StreamLimits | None = ...,
         answer: _recognition_pb2.PageAnswer | None = ...,
+        batch: _recognition_pb2.PageAnswerBatch | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["answer", b"answer", "limits", b"limits", "message", b"message"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["answer", b"answer", "batch", b"batch", "limits", b"limits", "message", b"message"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["answer", b"answer", "limits", b"limits", "message", b"message"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["answer", b"answer", "batch", b"batch", "limits", b"limits", "message", b"message"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
-    _WhichOneofReturnType_message: _TypeAlias = _typing.Literal["limits", "answer"]  # noqa: Y015
+    _WhichOneofReturnType_message: _TypeAlias = _typing.Literal["limits", "answer", "batch"]  # noqa: Y015
     _WhichOneofArgType_message: _TypeAlias = _typing.Literal["message", b"message"]  # noqa: Y015
     def WhichOneof(self, oneof_group: _WhichOneofArgType_message) -> _WhichOneofReturnType_message | None: ...
 
