@@ -246,3 +246,55 @@ def _unary(content: bytes) -> preprocess_pb2.RecognizeRequest:
     return preprocess_pb2.RecognizeRequest(
         item=preprocess_pb2.SourceItem(image=image_pb2.ImagePayload(content=content))
     )
+
+
+async def test_a_file_seen_before_is_not_decoded_again() -> None:
+    """The second time its pages come from the gateway's cache by digest; REFRESH reads it anew all the same."""
+    provider = ScriptedProvider()
+    file = tiff_pages(page_with_ink(60, 40), page_with_ink(61, 40))
+    async with running_pair(provider) as pair:
+        first = await answers_of(pair, [config(), source("a", file)])
+        second = await answers_of(pair, [config(), source("a", file)])
+        refreshed = await answers_of(
+            pair, [config(cache_policy=recognition_pb2.CACHE_POLICY_REFRESH), source("a", file)]
+        )
+    assert [answer.document for answer in first] == [answer.document for answer in second]
+    assert [answer.provenance.timings.preprocess_ms > 0 for answer in first + second] == [True, True, False, False]
+    assert {answer.provenance.cache for answer in second} == {recognition_pb2.CACHE_OUTCOME_MEMORY}
+    assert [(a.page, a.last_page, a.transform, list(a.steps)) for a in first] == [
+        (a.page, a.last_page, a.transform, list(a.steps)) for a in second
+    ]
+    assert {answer.provenance.cache for answer in refreshed} == {recognition_pb2.CACHE_OUTCOME_MISS}
+    assert len(provider.calls) == 4
+
+
+async def test_a_file_that_the_gateway_has_forgotten_is_made_anew() -> None:
+    """Where the gateway lacks a page of a known file, the file is normalised and read again."""
+    provider = ScriptedProvider()
+    file = tiff_pages(page_with_ink(60, 40), page_with_ink(61, 40))
+    async with running_pair(provider, gateway={"cache_memory_bytes": 0}) as pair:
+        for _ in range(2):
+            answers = await answers_of(pair, [config(), source("a", file)])
+            assert [outcome(answer) for answer in answers] == ["OK", "OK"]
+            assert [answer.last_page for answer in answers] == [False, True]
+    assert len(provider.calls) == 4
+
+
+async def test_a_digest_of_a_file_is_enough_once_it_was_read() -> None:
+    """An unknown digest asks for the content under the same id; a known one gives all pages."""
+    file = tiff_pages(page_with_ink(60, 40), page_with_ink(61, 40))
+    claimed = image_pb2.ContentDigest(algorithm=image_pb2.DIGEST_ALGORITHM_SHA256, value=hashlib.sha256(file).digest())
+    by_digest = preprocess_pb2.StreamRecognizeRequest(
+        item=preprocess_pb2.SourceItem(request_id="a", image=image_pb2.ImagePayload(digest=claimed))
+    )
+    async with running_pair(ScriptedProvider()) as pair:
+        call = pair.stub.StreamRecognize(timeout=30)
+        await call.write(config())
+        await call.read()
+        await call.write(by_digest)
+        assert outcome((await call.read()).answer) == "CONTENT_REQUIRED"
+        await call.write(source("a", file))
+        assert [outcome((await call.read()).answer) for _ in range(2)] == ["OK", "OK"]
+        again = await answers_of(pair, [config(), by_digest])
+        call.cancel()
+    assert [(answer.page, answer.last_page, outcome(answer)) for answer in again] == [(1, False, "OK"), (2, True, "OK")]
