@@ -57,11 +57,8 @@ class OcrGatewayServicer(gateway_pb2_grpc.OcrGatewayServiceServicer):
         if item.size > limit:
             raise ImageTooLargeBytes(value=item.size, limit=limit)
         page = PageRequest(item.content, item.digest, item.spec.regions, item.spec.preprocessing)
-        await self._host.capacity.acquire(item.size, first=True)
-        try:
+        with self._host.capacity.claim(item.size):
             recognition = await self._recognizer.recognize(page, spec)
-        finally:
-            self._host.capacity.release(item.size)
         total_ms = (time.monotonic() - began) * 1000
         return gateway_pb2.RecognizeResponse(answer=page_answer(item.request_id, recognition, total_ms=total_ms))
 

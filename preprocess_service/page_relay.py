@@ -38,16 +38,17 @@ class Normalization:
 
 
 async def made_pages(
-    pipeline: Pipeline, item: Item[SourceSpec], how: Normalization, *, timeout_s: float
+    pipeline: Pipeline, item: Item[SourceSpec], how: Normalization, *, timeout_s: float, only_page: int | None = None
 ) -> AsyncGenerator[NormalizedPage | PageFailure, None]:
-    """The item's pages in order, each within ``timeout_s`` seconds.
+    """The item's pages in order, or one of them, each within ``timeout_s`` seconds.
 
     Raises what concerns the item as a whole, and DeadlineUnreachable.
     """
     if item.content is None:
         raise ContentRequired
     source = Source(item.content, item.spec.password)
-    async with aclosing(pipeline.pages(source, how.profile, how.fit)) as pages:
+    pages = pipeline.pages(source, how.profile, how.fit, first_page=only_page or 1, last_page=only_page)
+    async with aclosing(pages):
         while True:
             try:
                 async with asyncio.timeout(timeout_s):

@@ -12,8 +12,8 @@ from ocrmux.preprocess.v1 import preprocess_pb2, preprocess_pb2_grpc
 from preprocess_service.errors import FieldInvalid, ImageTooLargeBytes
 from preprocess_service.gateway_link import GatewayLink
 from preprocess_service.known_pages import KnownPages
-from preprocess_service.model import PageFailure, PageFit, Source
-from preprocess_service.page_relay import Normalization, PageRelay
+from preprocess_service.model import PageFailure, PageFit
+from preprocess_service.page_relay import Normalization, PageRelay, made_pages
 from preprocess_service.pipeline import Pipeline
 from preprocess_service.profiles import fingerprint, resolve
 from preprocess_service.stream_session import NormalizeDialect, NormalizeSession, RecognizeDialect, RecognizeSession
@@ -62,17 +62,11 @@ class PreprocessServicer(preprocess_pb2_grpc.PreprocessServiceServicer):
         """One image or document."""
         item = self._unary_item(request.item)
         size = len(item.content or b"")
-        await self._host.capacity.acquire(size, first=True)
-        try:
+        with self._host.capacity.claim(size):
             timeout_s = self._timeout_s(request.recognition)
             relay = await self._relay(request.recognition, request.normalization, timeout_s)
-            try:
-                async with aclosing(relay.answers(item)) as pages:
-                    answers = [answer async for answer in pages]
-            finally:
-                await relay.aclose()
-        finally:
-            self._host.capacity.release(size)
+            async with aclosing(relay), aclosing(relay.answers(item)) as pages:
+                answers = [answer async for answer in pages]
         if len(answers) == 1 and answers[0].HasField("error"):
             raise StatusError(answers[0].error)
         return preprocess_pb2.RecognizeResponse(answers=answers)
@@ -87,15 +81,10 @@ class PreprocessServicer(preprocess_pb2_grpc.PreprocessServiceServicer):
         """One page, without recognition."""
         item = self._unary_item(request.item)
         how = self._normalization(request.normalization)
-        number = request.page or 1
-        source = Source(item.content or b"", item.spec.password)
-        await self._host.capacity.acquire(len(source.content), first=True)
-        try:
-            pages = self._pipeline.pages(source, how.profile, how.fit, first_page=number, last_page=number)
-            made = [page async for page in pages]
-        finally:
-            self._host.capacity.release(len(source.content))
-        page = made[0]
+        pages = made_pages(self._pipeline, item, how, timeout_s=self._default_timeout_s, only_page=request.page or 1)
+        with self._host.capacity.claim(len(item.content or b"")):
+            async with aclosing(pages):
+                page = await anext(pages)
         if isinstance(page, PageFailure):
             raise page.error
         return preprocess_pb2.NormalizeResponse(page=page_message(page, inline=True), page_count=page.page_count)

@@ -4,6 +4,10 @@ from __future__ import annotations
 
 import asyncio
 from collections import deque
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from rpc_runtime.protocol_errors import ServerBusy
 
 
 class Capacity:
@@ -41,6 +45,20 @@ class Capacity:
                 self._waiters.remove((turn, size))
                 self._wake()  # the one behind may be smaller
             raise
+
+    @contextmanager
+    def claim(self, size: int) -> Iterator[None]:
+        """Holds room for one item of ``size`` bytes, for a unary call, whose bytes are here already: never waits.
+
+        Raises ServerBusy when there is none.
+        """
+        if self._waiters or not self.fits(size):
+            raise ServerBusy("bytes of images", self.max_bytes)
+        self._take(size)
+        try:
+            yield
+        finally:
+            self.release(size)
 
     def release(self, size: int) -> None:
         """Gives back the room of one item of ``size`` bytes."""

@@ -235,6 +235,20 @@ async def test_a_server_at_its_bound_says_when_to_come_again() -> None:
         await asyncio.gather(*held)
 
 
+async def test_unary_calls_count_in_what_the_server_holds() -> None:
+    """When the images of the calls in progress fill the server, one more gets SERVER_BUSY."""
+    gate = Gate()
+    provider = ScriptedProvider(gate)
+    size = len(image(1))
+    async with running_gateway(provider, total_max_bytes=size + size // 2) as gateway:
+        held = asyncio.ensure_future(gateway.stub.Recognize(request_for(image(1))))
+        await provider.until(lambda: provider.in_progress == 1)
+        assert (await refusal(gateway, image(2)))[1] == "SERVER_BUSY"
+        gate.opened.set()
+        await held
+        assert (await recognize(gateway, image(2))).provenance.cache == MISS
+
+
 async def test_providers_are_listed_as_they_are_now() -> None:
     """ListProviders gives each with its features, limits, load and state, and the routes."""
     gate = Gate()

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import asyncio
 
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from rpc_runtime.capacity import Capacity
+from rpc_runtime.protocol_errors import ServerBusy
 
 
 async def test_it_waits_in_the_order_of_asking() -> None:
@@ -57,6 +59,18 @@ async def test_a_cancelled_wait_takes_nothing() -> None:
             await stayer
         assert leaver.cancelled() or leaver.cancelling()
         assert (capacity.items, capacity.bytes) == (1, 5)
+
+
+async def test_a_claim_never_waits() -> None:
+    """A unary call gets room at once or SERVER_BUSY, and gives it back however it ends."""
+    capacity = Capacity(max_items=2, max_bytes=100)
+    with capacity.claim(90):
+        with pytest.raises(ServerBusy), capacity.claim(20):
+            pass
+        with pytest.raises(KeyError), capacity.claim(10):
+            raise KeyError
+        assert (capacity.items, capacity.bytes) == (1, 90)
+    assert (capacity.items, capacity.bytes) == (0, 0)
 
 
 @settings(max_examples=60, deadline=None)
