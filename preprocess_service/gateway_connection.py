@@ -60,6 +60,11 @@ class GatewayConnection:
         """Whether nothing more can be asked on it."""
         return self._end is not None or self._draining
 
+    @property
+    def ended(self) -> bool:
+        """Whether the call is over. One that is lost and not over is still answering what it accepted."""
+        return self._end is not None
+
     async def open(self, config: recognition_pb2.RecognitionConfig) -> None:
         """Sends the config and waits for the limits. Raises ConnectionLost, or StatusError when it is refused."""
         opening = gateway_pb2.GatewayStreamConfig(recognition=config, batched_answers=True)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import random
 from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
 from typing import TypeVar
 
 import grpc
@@ -43,16 +44,28 @@ class GatewayLink:
         self.connect_timeout_s = connect_timeout_s
         self.random = random_source
         self._reachable: bool | None = None
+        self._lookups: dict[bytes, _Lookups] = {}
 
-    async def open_stream(self, config: recognition_pb2.RecognitionConfig) -> GatewayStream:
-        """A stream for the config, connected. Raises StatusError when the gateway refuses it, GatewayUnavailable."""
-        stream = GatewayStream(self, config)
+    async def open_route(self, config: recognition_pb2.RecognitionConfig) -> GatewayRoute:
+        """The way for pages of this config. Raises StatusError when the gateway refuses it, GatewayUnavailable."""
+        key = config.SerializeToString(deterministic=True)
+        lookups = self._lookups.get(key)
+        if lookups is None:
+            lookups = self._lookups[key] = _Lookups(GatewayStream(self, config))
+        lookups.users += 1
+        route = GatewayRoute(self, config, lookups.stream, lambda: self._leave(key, lookups))
         try:
-            await stream.connect()
+            await lookups.stream.connect()
         except BaseException:
-            await stream.aclose()
+            await route.aclose()
             raise
-        return stream
+        return route
+
+    async def _leave(self, key: bytes, lookups: _Lookups) -> None:
+        lookups.users -= 1
+        if lookups.users == 0:
+            del self._lookups[key]
+            await lookups.stream.aclose()
 
     async def call(self, config: recognition_pb2.RecognitionConfig) -> GatewayConnection:
         """One connected call. Raises ConnectionLost or StatusError."""
@@ -79,14 +92,48 @@ class GatewayLink:
         await self._channel.close()
 
 
+@dataclass(slots=True)
+class _Lookups:
+    """The stream for digests of one config, and how many routes use it."""
+
+    stream: GatewayStream
+    users: int = 0
+
+
+class GatewayRoute:
+    """The way for one caller's pages. Contents go on a stream of their own, so that the work on them ends with the
+    caller; digests, which cost the gateway no work, share a stream with all callers of the same config."""
+
+    def __init__(
+        self,
+        link: GatewayLink,
+        config: recognition_pb2.RecognitionConfig,
+        lookups: GatewayStream,
+        leave: Callable[[], Awaitable[None]],
+    ) -> None:
+        self._contents = GatewayStream(link, config)
+        self._lookups = lookups
+        self._leave = leave
+
+    async def ask(self, page: PageToRead) -> recognition_pb2.PageAnswer:
+        """The page's answer, as GatewayStream gives it."""
+        return await (self._contents if page.digest is None else self._lookups).ask(page)
+
+    async def aclose(self) -> None:
+        """Ends the caller's own stream, and the shared one after its last caller."""
+        await self._contents.aclose()
+        await self._leave()
+
+
 class GatewayStream:
-    """Asks pages of one config; connects anew when the stream is lost."""
+    """Asks pages of one config; connects when it is first needed, and anew when the stream is lost."""
 
     def __init__(self, link: GatewayLink, config: recognition_pb2.RecognitionConfig) -> None:
         self._link = link
         self._config = config
         self._connecting = asyncio.Lock()
         self._connection: GatewayConnection | None = None
+        self._draining: list[GatewayConnection] = []
 
     async def connect(self) -> None:
         """Returns when connected. Raises StatusError when the gateway refuses the config, GatewayUnavailable."""
@@ -97,7 +144,6 @@ class GatewayStream:
 
         A cancelled ask is forgotten; the caller bounds the wait.
         """
-
         connection = self._connection
         if connection is not None and not connection.lost:
             try:
@@ -112,8 +158,8 @@ class GatewayStream:
 
     async def aclose(self) -> None:
         """Ends the stream; what the gateway still has of it is cancelled there."""
-        if self._connection is not None:
-            await self._connection.close()
+        for connection in (*self._draining, *filter(None, [self._connection])):
+            await connection.close()
 
     async def _persist(self, attempt: Callable[[], Awaitable[ResultT]]) -> ResultT:
         clock = asyncio.get_running_loop().time
@@ -136,9 +182,13 @@ class GatewayStream:
 
     async def _connected(self) -> GatewayConnection:
         async with self._connecting:
-            if self._connection is None or self._connection.lost:
-                if self._connection is not None:
-                    await self._connection.close()
-                self._connection = None
-                self._connection = await self._link.call(self._config)
+            connection = self._connection
+            if connection is not None and not connection.lost:
+                return connection
+            self._connection = None
+            if connection is not None and connection.ended:
+                await connection.close()
+            elif connection is not None:
+                self._draining.append(connection)  # the gateway finishes what it accepted on it
+            self._connection = await self._link.call(self._config)
             return self._connection

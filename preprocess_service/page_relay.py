@@ -13,7 +13,7 @@ from google.rpc import code_pb2
 from ocrmux.ocr.v1 import recognition_pb2
 from preprocess_service.errors import ContentRequired, DeadlineUnreachable, PageTimeout
 from preprocess_service.gateway_connection import PageToRead
-from preprocess_service.gateway_link import GatewayStream
+from preprocess_service.gateway_link import GatewayRoute
 from preprocess_service.known_pages import KnownPage, KnownPages, SourceKey, source_digest, without_content
 from preprocess_service.model import NormalizedPage, PageFailure, PageFit, Source
 from preprocess_service.pipeline import Pipeline
@@ -70,7 +70,7 @@ class PageRelay:
     def __init__(
         self,
         pipeline: Pipeline,
-        stream: GatewayStream,
+        route: GatewayRoute,
         how: Normalization,
         known: KnownPages,
         faults: FaultTable,
@@ -80,7 +80,7 @@ class PageRelay:
         use_known: bool,
     ) -> None:
         self._pipeline = pipeline
-        self._stream = stream
+        self._route = route
         self._how = how
         self._known = known
         self._faults = faults
@@ -104,8 +104,8 @@ class PageRelay:
                 yield answer
 
     async def aclose(self) -> None:
-        """Ends the stream to the gateway."""
-        await self._stream.aclose()
+        """Ends the way to the gateway."""
+        await self._route.aclose()
 
     async def _recall(
         self, pages: tuple[KnownPage, ...], item: Item[SourceSpec]
@@ -187,7 +187,7 @@ class PageRelay:
             regions = regions_on_page(item.spec.regions, page)
             to_read = PageToRead(content, digest, self._how.fingerprint, regions)
             async with asyncio.timeout(self._timeout_s + _GATEWAY_SLACK_S):
-                answer = await self._stream.ask(to_read)
+                answer = await self._route.ask(to_read)
         except TimeoutError:
             answer = recognition_pb2.PageAnswer(error=self._faults.status_of(PageTimeout(self._timeout_s)))
         except (ExpectedError, StatusError) as error:

@@ -113,7 +113,7 @@ class PreprocessServicer(preprocess_pb2_grpc.PreprocessServiceServicer):
         how = self._normalization(normalization)
         return PageRelay(
             self._pipeline,
-            await self._link.open_stream(recognition),
+            await self._link.open_route(recognition),
             how,
             self._known,
             self._faults,

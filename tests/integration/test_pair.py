@@ -298,3 +298,47 @@ async def test_a_digest_of_a_file_is_enough_once_it_was_read() -> None:
         again = await answers_of(pair, [config(), by_digest])
         call.cancel()
     assert [(answer.page, answer.last_page, outcome(answer)) for answer in again] == [(1, False, "OK"), (2, True, "OK")]
+
+
+async def test_a_draining_gateway_finishes_what_it_accepted() -> None:
+    """Pages that the stopping gateway accepted are answered by it and paid for once; later ones by its successor."""
+    gate = Gate()
+    old, new = ScriptedProvider(gate, name="old"), ScriptedProvider(name="new")
+    async with running_pair(old, gateway_retry_s=20.0) as pair:
+        address = pair.gateway.server.address
+        call = pair.stub.StreamRecognize(timeout=60)
+        await call.write(config())
+        await call.read()
+        for i in range(5):
+            await call.write(source(str(i), image(i)))
+        await old.until(lambda: old.in_progress == 5)
+        stopping = asyncio.create_task(pair.gateway.server.stop(20))
+        await pair.gateway.drain.wait_begun()
+        await call.write(source("late", image(99)))
+        gate.opened.set()
+        first = [(await call.read()).answer for _ in range(5)]
+        assert await stopping
+        async with running_gateway(new, listen=address):
+            late = (await call.read()).answer
+            await call.done_writing()
+            assert await call.read() is grpc.aio.EOF
+    assert {(answer.provenance.provider, outcome(answer)) for answer in first} == {("old", "OK")}
+    assert (late.request_id, late.provenance.provider, outcome(late)) == ("late", "new", "OK")
+    assert (len(old.calls), old.cancelled, len(new.calls)) == (5, 0, 1)
+
+
+async def test_callers_of_one_config_share_the_way_for_digests() -> None:
+    """Many callers that come and go, cached pages on many streams at once: every answer reaches its own caller."""
+    async with running_pair(ScriptedProvider()) as pair:
+        await answers_of(pair, [config(), *(source(str(i), image(i, 24 + i)) for i in range(10))])
+
+        async def caller(number: int) -> None:
+            answers = await answers_of(
+                pair, [config(), *(source(f"{number}/{i}", image(i, 24 + i)) for i in range(10))]
+            )
+            got = {answer.request_id: answer.document.pages[0].text for answer in answers}
+            assert got == {f"{number}/{i}": f"{24 + i}x16" for i in range(10)}
+            assert {answer.provenance.cache for answer in answers} == {recognition_pb2.CACHE_OUTCOME_MEMORY}
+
+        for _ in range(3):
+            await asyncio.gather(*(caller(number) for number in range(12)))
