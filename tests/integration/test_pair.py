@@ -330,14 +330,14 @@ async def test_a_draining_gateway_finishes_what_it_accepted() -> None:
 async def test_callers_of_one_config_share_the_way_for_digests() -> None:
     """Many callers that come and go, cached pages on many streams at once: every answer reaches its own caller."""
     async with running_pair(ScriptedProvider()) as pair:
-        await answers_of(pair, [config(), *(source(str(i), image(i, 24 + i)) for i in range(10))])
+        await answers_of(pair, [config(), *(source(str(i), image(i, 40 + i, 40)) for i in range(10))])
 
         async def caller(number: int) -> None:
             answers = await answers_of(
-                pair, [config(), *(source(f"{number}/{i}", image(i, 24 + i)) for i in range(10))]
+                pair, [config(), *(source(f"{number}/{i}", image(i, 40 + i, 40)) for i in range(10))]
             )
             got = {answer.request_id: answer.document.pages[0].text for answer in answers}
-            assert got == {f"{number}/{i}": f"{24 + i}x16" for i in range(10)}
+            assert got == {f"{number}/{i}": f"{40 + i}x40" for i in range(10)}
             assert {answer.provenance.cache for answer in answers} == {recognition_pb2.CACHE_OUTCOME_MEMORY}
 
         for _ in range(3):
