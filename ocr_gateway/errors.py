@@ -71,6 +71,22 @@ class ImageTooLargePixels(_OverLimit):
     unit = "pixels"
 
 
+class ImageSideTooLong(_OverLimit):
+    """A side of more pixels than the provider takes."""
+
+    what = "a side"
+    unit = "pixels"
+
+
+class ImageShapeUnsupported(ExpectedError):
+    """An image too small, or too long for its width, for the provider."""
+
+    field = "item.image"
+
+    def __init__(self, detail: str) -> None:
+        super().__init__(f"the image has a shape that the provider does not take: {detail}")
+
+
 class RegionOutOfImage(ExpectedError):
     """A region that has no area or lies outside the image."""
 

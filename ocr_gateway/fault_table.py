@@ -18,6 +18,8 @@ FAULT_TABLE = FaultTable(
         errors.FieldInvalid: FaultRow(StatusCode.INVALID_ARGUMENT, "FIELD_INVALID"),
         errors.ImageTooLargeBytes: FaultRow(StatusCode.OUT_OF_RANGE, "IMAGE_TOO_LARGE_BYTES"),
         errors.ImageTooLargePixels: FaultRow(StatusCode.OUT_OF_RANGE, "IMAGE_TOO_LARGE_PIXELS"),
+        errors.ImageSideTooLong: FaultRow(StatusCode.OUT_OF_RANGE, "IMAGE_TOO_LARGE_PIXELS"),
+        errors.ImageShapeUnsupported: FaultRow(StatusCode.INVALID_ARGUMENT, "IMAGE_SHAPE_UNSUPPORTED"),
         errors.ContentRequired: FaultRow(StatusCode.NOT_FOUND, "CONTENT_REQUIRED"),
         errors.ProviderUnknown: FaultRow(StatusCode.NOT_FOUND, "PROVIDER_UNKNOWN"),
         errors.FeatureUnsupported: FaultRow(StatusCode.FAILED_PRECONDITION, "FEATURE_UNSUPPORTED_BY_PROVIDER"),

@@ -281,3 +281,21 @@ class Recognition:
     queue_ms: float = 0.0
     provider_ms: float = 0.0
     raw_response: bytes = b""
+
+
+@dataclass(slots=True, weakref_slot=True)
+class Trail:
+    """How far a page has come, for whoever must say why it got no further. Times in milliseconds."""
+
+    provider: str = ""
+    model: str = ""
+    attempts: int = 0
+    fallbacks: tuple[Fallback, ...] = ()
+    queue_ms: float = 0.0
+    provider_ms: float = 0.0
+
+    def follow(self, other: Trail) -> None:
+        """Takes over what another one says."""
+        self.provider, self.model = other.provider, other.model
+        self.attempts, self.fallbacks = other.attempts, other.fallbacks
+        self.queue_ms, self.provider_ms = other.queue_ms, other.provider_ms

@@ -6,7 +6,7 @@ import asyncio
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, replace
-from typing import Protocol
+from typing import Protocol, TypeVar
 from weakref import WeakValueDictionary
 
 import structlog
@@ -19,15 +19,18 @@ from ocr_gateway.document_codec import SCHEMA_VERSION, encode_document
 from ocr_gateway.errors import (
     ContentRequired,
     DeadlineUnreachable,
+    FieldInvalid,
     FormatUnsupported,
     ImageEmpty,
+    ImageShapeUnsupported,
+    ImageSideTooLong,
     ImageTooLargeBytes,
     ImageTooLargePixels,
     ProviderNotConfigured,
     ProviderTimeout,
     ProviderUnavailable,
 )
-from ocr_gateway.image_header import ImageHeader, crop_png, read_header
+from ocr_gateway.image_header import ImageHeader, crop_pngs, read_header
 from ocr_gateway.model import (
     CacheOutcome,
     CachePolicy,
@@ -38,9 +41,15 @@ from ocr_gateway.model import (
     ProviderResult,
     Recognition,
     RecognitionSpec,
+    Trail,
 )
 from ocr_gateway.regions import check_regions, merge_regions, whole_pixels
 from ocr_gateway.routing import Candidate
+from rpc_runtime.faults import ExpectedError
+
+LARGE_BYTES = 1024 * 1024
+
+ResultT = TypeVar("ResultT")
 
 _log = structlog.get_logger("ocr_gateway.recognizer")
 
@@ -51,13 +60,6 @@ class CandidateSource(Protocol):
     def candidates(self, spec: RecognitionSpec) -> tuple[Candidate, ...]:
         """At least one. Raises what routing raises."""
         ...
-
-
-@dataclass(slots=True, weakref_slot=True)
-class _Progress:
-    """How far a call has come, for the error of whoever runs out of time."""
-
-    asked: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,45 +89,50 @@ class Recognizer:
         self._max_pixels = max_pixels
         self._clock = clock
         self._flights: SingleFlight[Recognition] = SingleFlight()
-        self._progress: WeakValueDictionary[str, _Progress] = WeakValueDictionary()
+        self._trails: WeakValueDictionary[str, Trail] = WeakValueDictionary()
 
     def check(self, spec: RecognitionSpec) -> None:
         """Raises what routing raises for a spec that nobody can serve."""
         self._candidates.candidates(spec)
 
-    async def recognize(self, request: PageRequest, spec: RecognitionSpec) -> Recognition:
-        """The page's recognition within ``spec.timeout_s`` seconds. Raises the errors of ``errors`` and no others."""
+    async def recognize(self, request: PageRequest, spec: RecognitionSpec, trail: Trail | None = None) -> Recognition:
+        """The page's recognition within ``spec.timeout_s`` seconds. Raises the errors of ``errors`` and no others.
+
+        ``trail`` is filled, so that it says how far the page came when this raises.
+        """
         if request.content is not None and not request.content:
             raise ImageEmpty
-        digest = digest_of(request.content) if request.content is not None else request.digest or b""
+        digest = request.digest or b"" if request.content is None else await _off_loop(digest_of, request.content)
         candidates = self._candidates.candidates(spec)
         key = _key(request, spec, digest, candidates[0])
         if spec.cache_policy is CachePolicy.USE and (found := await self._cache.get(key)) is not None:
             return _recalled(*found)
         if request.content is None:
             raise ContentRequired
-        return await self._read_within(_Job(request, request.content, digest, spec, candidates), key)
+        return await self._read_within(_Job(request, request.content, digest, spec, candidates), key, trail or Trail())
 
-    async def _read_within(self, job: _Job, key: str) -> Recognition:
+    async def _read_within(self, job: _Job, key: str, trail: Trail) -> Recognition:
         spec = job.spec
         flight_key = f"{spec.cache_policy.value}:{key}"
-        progress = self._progress.setdefault(flight_key, _Progress())
+        shared = self._trails.setdefault(flight_key, Trail())
         try:
             async with asyncio.timeout(spec.timeout_s):
                 if spec.cache_policy is CachePolicy.BYPASS:
-                    return await self._read(job, progress)
-                recognition, leads = await self._flights.run(flight_key, lambda: self._read(job, progress))
+                    return await self._read(job, trail)
+                recognition, leads = await self._flights.run(flight_key, lambda: self._read(job, shared))
         except TimeoutError:
-            if progress.asked:
-                raise ProviderTimeout(progress.asked, spec.timeout_s) from None
+            asked = trail.provider or shared.provider
+            if asked:
+                raise ProviderTimeout(asked, spec.timeout_s) from None
             raise DeadlineUnreachable(spec.timeout_s) from None
-        if leads:
-            return recognition
-        return replace(recognition, cache=CacheOutcome.COALESCED, attempts=0, billed_units=0.0)
+        finally:
+            if not trail.attempts:
+                trail.follow(shared)
+        return recognition if leads else _coalesced(recognition)
 
-    async def _read(self, job: _Job, progress: _Progress) -> Recognition:
+    async def _read(self, job: _Job, trail: Trail) -> Recognition:
         """Asks the candidates in turn. What a later one read before is taken from the cache."""
-        header = read_header(job.content)
+        header = await _off_loop(read_header, job.content)
         self._check_size(header, job.request)
         fallbacks: list[Fallback] = []
         for candidate in job.candidates:
@@ -134,15 +141,19 @@ class Recognizer:
                 if found is not None:
                     return replace(_recalled(*found), fallbacks=tuple(fallbacks))
             try:
-                recognition = await self._ask(job, header, candidate, progress)
-            except (ProviderNotConfigured, ProviderUnavailable) as error:
-                if candidate is job.candidates[-1]:
+                recognition = await self._ask(job, header, candidate, trail)
+            except (ProviderNotConfigured, ProviderUnavailable, FieldInvalid) as error:
+                reason = _reason_to_pass_over(error)
+                if reason is None or candidate is job.candidates[-1]:
                     raise
-                fallbacks.append(_passed_over(error))
+                name = candidate.provider.description.name
+                _log.warning("provider.passed_over", provider=name, reason=reason, detail=str(error))
+                fallbacks.append(Fallback(name, reason))
+                trail.fallbacks = tuple(fallbacks)
                 continue
             if job.spec.cache_policy is not CachePolicy.BYPASS:
                 # The key is made anew: a provider that was just starting knows its model only now.
-                await self._cache.put(_key(job.request, job.spec, job.digest, candidate), _entry(recognition))
+                self._cache.put(_key(job.request, job.spec, job.digest, candidate), _entry(recognition))
             return replace(recognition, fallbacks=tuple(fallbacks))
         raise AssertionError("a route has at least one provider")
 
@@ -152,47 +163,69 @@ class Recognizer:
             raise ImageTooLargePixels(value=pixels, limit=self._max_pixels)
         check_regions(request.regions, header.width, header.height)
 
-    async def _ask(self, job: _Job, header: ImageHeader, candidate: Candidate, progress: _Progress) -> Recognition:
+    async def _ask(self, job: _Job, header: ImageHeader, candidate: Candidate, trail: Trail) -> Recognition:
         description = candidate.provider.description
         _check_fit(job.content, header, candidate)
         began = self._clock()
         async with candidate.lane.hold():
             turn = self._clock()
-            progress.asked = description.name
-            if job.request.regions:
-                result = await _call_for_regions(job, header, candidate)
-            else:
-                result = await _call(candidate, _provider_call(job.content, header, job.spec))
-            done = self._clock()
+            trail.provider, trail.model = description.name, candidate.provider.status.model
+            trail.attempts += len(job.request.regions) or 1
+            trail.queue_ms += (turn - began) * 1000
+            try:
+                if job.request.regions:
+                    result = await _call_for_regions(job, header, candidate)
+                else:
+                    result = await _call(candidate, _provider_call(job.content, header, job.spec))
+            finally:
+                trail.provider_ms += (self._clock() - turn) * 1000
         return Recognition(
             document=encode_document(result.page),
             provider=description.name,
             model=candidate.provider.status.model,
             cache=CacheOutcome.MISS,
-            attempts=len(job.request.regions) or 1,
+            attempts=trail.attempts,
             billed_units=result.billed_units,
-            queue_ms=(turn - began) * 1000,
-            provider_ms=(done - turn) * 1000,
+            queue_ms=trail.queue_ms,
+            provider_ms=trail.provider_ms,
             raw_response=result.raw_response,
         )
 
 
 async def _call_for_regions(job: _Job, header: ImageHeader, candidate: Candidate) -> ProviderResult:
     """One call a region, merged to one page."""
+    if job.spec.include_raw_response and len(job.request.regions) > 1:
+        raise FieldInvalid("recognition.include_raw_response", "several regions have no one raw response")
     parts: list[tuple[Page, float, float]] = []
     billed_units = 0.0
-    for region in map(whole_pixels, job.request.regions):
-        crop = await asyncio.to_thread(crop_png, job.content, region)
+    raw_response = b""
+    regions = [whole_pixels(region) for region in job.request.regions]
+    for region, crop in zip(regions, await asyncio.to_thread(crop_pngs, job.content, regions), strict=True):
         result = await _call(candidate, _provider_call(crop, read_header(crop), job.spec))
         billed_units += result.billed_units
+        raw_response = result.raw_response
         parts.append((result.page, region.x, region.y))
-    return ProviderResult(merge_regions(parts, header.width, header.height), billed_units)
+    return ProviderResult(merge_regions(parts, header.width, header.height), billed_units, raw_response)
 
 
-def _passed_over(error: ProviderNotConfigured | ProviderUnavailable) -> Fallback:
-    reason = "PROVIDER_NOT_CONFIGURED" if isinstance(error, ProviderNotConfigured) else "PROVIDER_UNAVAILABLE"
-    _log.warning("provider.passed_over", provider=error.provider, reason=reason, detail=str(error))
-    return Fallback(error.provider, reason)
+def _reason_to_pass_over(error: ExpectedError) -> str | None:
+    """Why the route's next provider may read what this one does not, by the error contract; None: it may not."""
+    match error:
+        case ProviderNotConfigured():
+            return "PROVIDER_NOT_CONFIGURED"
+        case ProviderUnavailable():
+            return "PROVIDER_UNAVAILABLE"
+        case FieldInvalid(field="recognition.languages"):
+            return "FIELD_INVALID"
+        case _:
+            return None
+
+
+def _coalesced(recognition: Recognition) -> Recognition:
+    """What a waiter gets that did not begin the call: it cost nothing more."""
+    return replace(
+        recognition, cache=CacheOutcome.COALESCED, attempts=0, billed_units=0.0, queue_ms=0.0, provider_ms=0.0
+    )
 
 
 def _key(request: PageRequest, spec: RecognitionSpec, digest: bytes, candidate: Candidate) -> str:
@@ -219,9 +252,15 @@ def _check_fit(content: bytes, header: ImageHeader, candidate: Candidate) -> Non
         raise FormatUnsupported(header.media_type, limits.media_types)
     if limits.max_bytes and len(content) > limits.max_bytes:
         raise ImageTooLargeBytes(value=len(content), limit=limits.max_bytes)
-    pixels = header.width * header.height
+    pixels, longer, shorter = header.width * header.height, *sorted((header.width, header.height), reverse=True)
     if limits.max_pixels and pixels > limits.max_pixels:
         raise ImageTooLargePixels(value=pixels, limit=limits.max_pixels)
+    if limits.max_side_px and longer > limits.max_side_px:
+        raise ImageSideTooLong(value=longer, limit=limits.max_side_px)
+    if shorter < limits.min_side_px:
+        raise ImageShapeUnsupported(f"its shorter side has {shorter} px, {limits.min_side_px} are needed")
+    if limits.max_aspect and longer / shorter > limits.max_aspect:
+        raise ImageShapeUnsupported(f"it is {longer / shorter:.0f} times as long as wide, not {limits.max_aspect:g}")
 
 
 def _provider_call(image: bytes, header: ImageHeader, spec: RecognitionSpec) -> ProviderCall:
@@ -246,10 +285,17 @@ async def _call(candidate: Candidate, call: ProviderCall) -> ProviderResult:
         if task is None or task.cancelling():
             raise
         raise RuntimeError("a provider cancelled itself") from error
+    except TimeoutError as error:
+        raise RuntimeError("a provider let its own time-out escape") from error  # else it would be taken for ours
     except Exception:
         raise
     except BaseException as error:
         raise RuntimeError(f"a provider raised {type(error).__name__}") from error
+
+
+async def _off_loop(look: Callable[[bytes], ResultT], content: bytes) -> ResultT:
+    """What ``look`` makes of the content, on a thread where that takes more than about a millisecond."""
+    return look(content) if len(content) < LARGE_BYTES else await asyncio.to_thread(look, content)
 
 
 def _recalled(entry: CacheEntry, outcome: CacheOutcome) -> Recognition:

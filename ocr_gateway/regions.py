@@ -15,7 +15,7 @@ def check_regions(regions: Iterable[Rect], width: int, height: int) -> None:
     for region in regions:
         inside = region.x >= 0 and region.y >= 0 and region.x + region.width <= width + 0.5
         inside = inside and region.y + region.height <= height + 0.5
-        if not (inside and region.width >= 1 and region.height >= 1):
+        if not (inside and region.width > 0 and region.height > 0):
             raise RegionOutOfImage((region.x, region.y, region.width, region.height), width, height)
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
-from ocr_gateway.errors import FeatureUnsupported, FieldInvalid, ProviderUnknown
+from ocr_gateway.errors import FeatureUnsupported, ProviderUnknown
 from ocr_gateway.lanes.concurrency import ConcurrencyLimit
 from ocr_gateway.model import Feature, FeatureSupport, ProviderState, RecognitionSpec
 from ocr_gateway.providers.base import Provider
@@ -30,7 +30,7 @@ class Candidate:
 
 
 class Router:
-    """Knows every provider and route. Choosing raises ProviderUnknown, FeatureUnsupported or FieldInvalid."""
+    """Knows every provider and route. Choosing raises ProviderUnknown or FeatureUnsupported."""
 
     def __init__(self, providers: Iterable[Provider], routes: Sequence[Route]) -> None:
         self._providers = {provider.description.name: provider for provider in providers}
@@ -87,8 +87,8 @@ class Router:
         for feature in sorted(spec.features, key=lambda feature: feature.value):
             if feature in self._defaults:
                 return self._defaults[feature]
-        names = ", ".join(sorted(feature.value for feature in spec.features))
-        raise FieldInvalid("recognition.features", f"no route reads the feature {names}")
+        missing = sorted(feature.value for feature in spec.features)[0]
+        raise FeatureUnsupported(", ".join(sorted(self._providers)), missing)
 
     def _candidate(self, provider: Provider, features: frozenset[Feature]) -> Candidate:
         description = provider.description

@@ -7,7 +7,6 @@ from typing import Any
 
 import grpc
 
-from ocr_gateway.errors import FieldInvalid, ImageTooLargeBytes
 from ocr_gateway.model import PageRequest, RecognitionSpec
 from ocr_gateway.recognizer import Recognizer
 from ocr_gateway.routing import Router
@@ -16,8 +15,8 @@ from ocr_gateway.translation import announcement_of, page_answer, provider_messa
 from ocrmux.gateway.v1 import gateway_pb2, gateway_pb2_grpc
 from ocrmux.ocr.v1 import recognition_pb2
 from rpc_runtime.faults import FaultTable
+from rpc_runtime.item_acceptance import unary_item
 from rpc_runtime.item_stream import ItemStream, StreamHost
-from rpc_runtime.protocol_errors import PayloadMissing
 
 Context = grpc.aio.ServicerContext[Any, Any]
 
@@ -38,6 +37,7 @@ class OcrGatewayServicer(gateway_pb2_grpc.OcrGatewayServiceServicer):
         self._recognizer = recognizer
         self._router = router
         self._host = host
+        self._faults = faults
         self._dialect = GatewayDialect(faults)
         self._item_timeout_s = item_timeout_s
         self._max_item_timeout_s = max_item_timeout_s
@@ -48,16 +48,9 @@ class OcrGatewayServicer(gateway_pb2_grpc.OcrGatewayServiceServicer):
         """One image."""
         began = time.monotonic()
         spec = self._spec(request.config)
-        item = announcement_of(request.item)
-        if item.chunked_bytes is not None:
-            raise FieldInvalid("item.image.chunked", "chunks are for streams: a unary call takes the content whole")
-        if not item.has_payload:
-            raise PayloadMissing
-        limit = self._host.limits.max_item_bytes
-        if item.size > limit:
-            raise ImageTooLargeBytes(value=item.size, limit=limit)
+        item = unary_item(announcement_of(request.item), self._host.limits, self._dialect)
         page = PageRequest(item.content, item.digest, item.spec.regions, item.spec.preprocessing)
-        with self._host.capacity.claim(item.size):
+        with self._host.unary_capacity.claim(len(item.content or b"")):
             recognition = await self._recognizer.recognize(page, spec)
         total_ms = (time.monotonic() - began) * 1000
         return gateway_pb2.RecognizeResponse(answer=page_answer(item.request_id, recognition, total_ms=total_ms))
@@ -80,7 +73,9 @@ class OcrGatewayServicer(gateway_pb2_grpc.OcrGatewayServiceServicer):
 
     async def _open(self, config: gateway_pb2.GatewayStreamConfig) -> GatewaySession:
         spec = self._spec(config.recognition)
-        return GatewaySession(self._recognizer, spec, ordered=config.ordered, batched=config.batched_answers)
+        return GatewaySession(
+            self._recognizer, spec, self._faults, ordered=config.ordered, batched=config.batched_answers
+        )
 
     def _spec(self, config: recognition_pb2.RecognitionConfig) -> RecognitionSpec:
         spec = spec_of(config, default_timeout_s=self._item_timeout_s, max_timeout_s=self._max_item_timeout_s)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
-from pydantic import Field
+from pydantic import Field, field_validator
 from pydantic_settings import SettingsConfigDict
 
 from rpc_runtime.settings import MIB, ServerSettings
@@ -44,3 +44,8 @@ class GatewaySettings(ServerSettings):
     cache_store_rest_s: float = Field(
         default=5.0, gt=0, description="The second level is bypassed so long when it fails."
     )
+
+    @field_validator("cache_dir", mode="before")
+    @classmethod
+    def _empty_is_none(cls, value: object) -> object:
+        return None if value == "" else value

@@ -6,13 +6,22 @@ import time
 from collections.abc import AsyncGenerator, Sequence
 
 from ocr_gateway.errors import ImageTooLargeBytes
-from ocr_gateway.model import PageRequest, RecognitionSpec
+from ocr_gateway.model import PageRequest, RecognitionSpec, Trail
 from ocr_gateway.recognizer import Recognizer
-from ocr_gateway.translation import PageSpec, announcement_of, page_answer
+from ocr_gateway.translation import PageSpec, announcement_of, failure_answer_message, page_answer
 from ocrmux.gateway.v1 import gateway_pb2
 from ocrmux.ocr.v1 import recognition_pb2
 from rpc_runtime.faults import ExpectedError, FaultTable
-from rpc_runtime.stream_messages import Announcement, Answer, Batch, Chunk, Item, Opening, StreamLimits
+from rpc_runtime.stream_messages import (
+    Announcement,
+    Answer,
+    Batch,
+    Chunk,
+    Item,
+    Opening,
+    StreamLimits,
+    failure_answer,
+)
 
 GatewayAnswer = gateway_pb2.StreamRecognizeResponse
 
@@ -52,10 +61,7 @@ class GatewayDialect:
 
     def failure(self, request_id: str, error: BaseException) -> GatewayAnswer:
         """The answer of an item that failed."""
-        status = self._faults.status_of(error)
-        return GatewayAnswer(
-            answer=recognition_pb2.PageAnswer(request_id=request_id, page=1, last_page=True, page_count=1, error=status)
-        )
+        return GatewayAnswer(answer=failure_answer_message(request_id, self._faults.status_of(error)))
 
     def too_large(self, *, value: int, limit: int) -> ExpectedError:
         """The error for an image that is too large."""
@@ -65,9 +71,12 @@ class GatewayDialect:
 class GatewaySession:
     """The work on one stream's items."""
 
-    def __init__(self, recognizer: Recognizer, spec: RecognitionSpec, *, ordered: bool, batched: bool) -> None:
+    def __init__(
+        self, recognizer: Recognizer, spec: RecognitionSpec, faults: FaultTable, *, ordered: bool, batched: bool
+    ) -> None:
         self._recognizer = recognizer
         self._spec = spec
+        self._faults = faults
         self.ordered = ordered
         self.together = _together if batched else None
         self.item_timeout_s = spec.timeout_s
@@ -76,7 +85,15 @@ class GatewaySession:
         """Reads one item."""
         began = time.monotonic()
         request = PageRequest(item.content, item.digest, item.spec.regions, item.spec.preprocessing)
-        recognition = await self._recognizer.recognize(request, self._spec)
+        trail = Trail()
+        try:
+            recognition = await self._recognizer.recognize(request, self._spec, trail)
+        except Exception as error:
+            total_ms = (time.monotonic() - began) * 1000
+            status = self._faults.status_of(error)
+            failed = failure_answer_message(item.request_id, status, trail, total_ms=total_ms)
+            yield failure_answer(GatewayAnswer(answer=failed), error)
+            return
         total_ms = (time.monotonic() - began) * 1000
         answer = GatewayAnswer(answer=page_answer(item.request_id, recognition, total_ms=total_ms))
         yield Answer((answer,), size=len(recognition.document) + len(recognition.raw_response))

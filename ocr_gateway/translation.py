@@ -4,11 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
+from google.rpc import status_pb2
+
 from ocr_gateway.errors import FieldInvalid
 from ocr_gateway.lanes.concurrency import ConcurrencyLimit
 from ocr_gateway.model import (
     CacheOutcome,
     CachePolicy,
+    Fallback,
     Feature,
     FeatureSupport,
     PagePreference,
@@ -17,6 +20,7 @@ from ocr_gateway.model import (
     Recognition,
     RecognitionSpec,
     Rect,
+    Trail,
 )
 from ocr_gateway.providers.base import Provider
 from ocr_gateway.routing import Route
@@ -66,15 +70,25 @@ _PREFERENCES = {
 }
 
 
+SHA256_BYTES = 32
+MAX_LANGUAGES = 64
+MAX_OPTIONS = 64
+MAX_REGIONS = 256
+MAX_TEXT_LENGTH = 1024
+
+
 def spec_of(
     config: recognition_pb2.RecognitionConfig, *, default_timeout_s: float, max_timeout_s: float
 ) -> RecognitionSpec:
     """How items are to be read. Raises FieldInvalid for a value that has no meaning."""
+    _check_bounds(config)
     timeout_s = default_timeout_s
     if config.HasField("item_timeout"):
-        timeout_s = min(config.item_timeout.ToTimedelta().total_seconds(), max_timeout_s)
+        timeout_s = min(config.item_timeout.seconds + config.item_timeout.nanos / 1e9, max_timeout_s)
         if timeout_s <= 0:
             raise FieldInvalid("recognition.item_timeout", "an item's time is above zero")
+    if config.priority not in recognition_pb2.Priority.values():
+        raise FieldInvalid("recognition.priority", f"there is no priority of the number {config.priority}")
     return RecognitionSpec(
         features=frozenset(_feature(number) for number in config.features) or frozenset({Feature.TEXT}),
         provider=config.provider or None,
@@ -85,6 +99,24 @@ def spec_of(
         include_raw_response=config.include_raw_response,
         timeout_s=timeout_s,
     )
+
+
+def _check_bounds(config: recognition_pb2.RecognitionConfig) -> None:
+    """Refuses a config of more than a sane number of things, before any of them is looked at."""
+    for name, count, most in (
+        ("features", len(config.features), len(Feature)),
+        ("languages", len(config.languages), MAX_LANGUAGES),
+        ("provider_options", len(config.provider_options), MAX_OPTIONS),
+    ):
+        if count > most:
+            raise FieldInvalid(f"recognition.{name}", f"{count} {name} are given, {most} are allowed")
+    for name, texts in (
+        ("provider", (config.provider, config.route)),
+        ("languages", tuple(config.languages)),
+        ("provider_options", (*config.provider_options.keys(), *config.provider_options.values())),
+    ):
+        if any(len(text) > MAX_TEXT_LENGTH for text in texts):
+            raise FieldInvalid(f"recognition.{name}", f"a text of more than {MAX_TEXT_LENGTH} characters")
 
 
 def _feature(number: int) -> Feature:
@@ -113,21 +145,28 @@ class PageSpec:
 
 def announcement_of(item: gateway_pb2.GatewayItem) -> Announcement[PageSpec]:
     """An item as it arrives."""
+    if len(item.regions) > MAX_REGIONS:
+        refusal = FieldInvalid("item.regions", f"{len(item.regions)} regions are given, {MAX_REGIONS} are allowed")
+        return Announcement(item.request_id, PageSpec((), ""), content=b"", refusal=refusal)
+    if len(item.preprocessing) > MAX_TEXT_LENGTH:
+        refusal = FieldInvalid("item.preprocessing", f"a text of more than {MAX_TEXT_LENGTH} characters")
+        return Announcement(item.request_id, PageSpec((), ""), content=b"", refusal=refusal)
     spec = PageSpec(item.regions, item.preprocessing)
     source = item.image.WhichOneof("source")
     if source == "content":
         return Announcement(item.request_id, spec, content=item.image.content)
     if source == "digest":
-        return Announcement(item.request_id, spec, digest=digest_value(item.image.digest))
+        digest = item.image.digest
+        return Announcement(item.request_id, spec, digest=digest.value, refusal=_digest_refusal(digest))
     if source == "chunked":
         return Announcement(item.request_id, spec, chunked_bytes=item.image.chunked.total_bytes)
     return Announcement(item.request_id, spec)
 
 
-def digest_value(digest: image_pb2.ContentDigest) -> bytes:
-    """The digest's bytes; empty, so that nothing can be cached for it, when it is no SHA-256."""
-    known = digest.algorithm == image_pb2.DIGEST_ALGORITHM_SHA256 and len(digest.value) == 32
-    return digest.value if known else b""
+def _digest_refusal(digest: image_pb2.ContentDigest) -> FieldInvalid | None:
+    if digest.algorithm == image_pb2.DIGEST_ALGORITHM_SHA256 and len(digest.value) == SHA256_BYTES:
+        return None
+    return FieldInvalid("item.image.digest", f"a digest is a SHA-256 of {SHA256_BYTES} bytes, with its algorithm said")
 
 
 def page_answer(request_id: str, recognition: Recognition, *, total_ms: float) -> recognition_pb2.PageAnswer:
@@ -142,10 +181,7 @@ def page_answer(request_id: str, recognition: Recognition, *, total_ms: float) -
             model=recognition.model,
             cache=_OUTCOMES[recognition.cache],
             attempts=recognition.attempts,
-            fallbacks=[
-                recognition_pb2.Fallback(provider=fallback.provider, reason=fallback.reason)
-                for fallback in recognition.fallbacks
-            ],
+            fallbacks=_fallbacks(recognition.fallbacks),
             billed_units=recognition.billed_units,
             timings=recognition_pb2.Timings(
                 queue_ms=recognition.queue_ms, provider_ms=recognition.provider_ms, total_ms=total_ms
@@ -156,6 +192,30 @@ def page_answer(request_id: str, recognition: Recognition, *, total_ms: float) -
     answer.document.MergeFromString(recognition.document)
     answer.document.SetInParent()
     return answer
+
+
+def failure_answer_message(
+    request_id: str, status: status_pb2.Status, trail: Trail | None = None, *, total_ms: float = 0.0
+) -> recognition_pb2.PageAnswer:
+    """The answer of an item that failed, with what had been tried."""
+    answer = recognition_pb2.PageAnswer(request_id=request_id, page=1, last_page=True, page_count=1, error=status)
+    if trail is not None:
+        answer.provenance.CopyFrom(
+            recognition_pb2.Provenance(
+                provider=trail.provider,
+                model=trail.model,
+                attempts=trail.attempts,
+                fallbacks=_fallbacks(trail.fallbacks),
+                timings=recognition_pb2.Timings(
+                    queue_ms=trail.queue_ms, provider_ms=trail.provider_ms, total_ms=total_ms
+                ),
+            )
+        )
+    return answer
+
+
+def _fallbacks(fallbacks: Iterable[Fallback]) -> list[recognition_pb2.Fallback]:
+    return [recognition_pb2.Fallback(provider=each.provider, reason=each.reason) for each in fallbacks]
 
 
 def provider_message(provider: Provider, lane: ConcurrencyLimit) -> gateway_pb2.Provider:

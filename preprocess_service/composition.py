@@ -50,9 +50,13 @@ class PreprocessProcess:
             stream_host(settings, drain),
             FAULT_TABLE,
             fit=PageFit(
-                media_types=PAGE_MEDIA_TYPES, max_bytes=settings.page_max_bytes, max_side_px=settings.page_max_side_px
+                media_types=PAGE_MEDIA_TYPES,
+                max_bytes=settings.page_max_bytes,
+                max_pixels=settings.page_max_pixels,
+                max_side_px=settings.page_max_side_px,
             ),
             pages_ahead=settings.pages_ahead,
+            max_pages_in_flight=settings.max_pages_in_flight,
             default_timeout_s=settings.item_timeout_s,
             max_timeout_s=settings.max_item_timeout_s,
         )

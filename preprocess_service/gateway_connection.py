@@ -18,22 +18,25 @@ from ocrmux.ocr.v1 import geometry_pb2, image_pb2, recognition_pb2
 from rpc_runtime.faults import StatusError
 
 _CLOSE_WAIT_S = 2.0
-_MESSAGE_OVERHEAD_BYTES = 4096
+_MESSAGE_OVERHEAD_BYTES = 16 * 1024
+"""An item without its content takes less: its regions and texts are bounded."""
 _SMALL_BYTES = 4096
 _MAX_BATCH = 64
+_MAX_BATCH_BYTES = 32 * 1024
 _LOST_CODES = (grpc.StatusCode.UNAVAILABLE, grpc.StatusCode.CANCELLED, grpc.StatusCode.UNKNOWN)
 _CALL_ENDED = (grpc.RpcError, asyncio.InvalidStateError)
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class PageToRead:
     """A page for the gateway, by its content or by its SHA-256 alone, with regions in its own pixels and the
-    fingerprint of what was done to it."""
+    fingerprint of what was done to it. ``sent`` says whether the gateway was ever asked for it."""
 
     content: bytes | None
     digest: bytes | None
     preprocessing: str
     regions: tuple[geometry_pb2.Rect, ...] = ()
+    sent: bool = False
 
 
 class ConnectionLost(Exception):
@@ -54,6 +57,7 @@ class GatewayConnection:
         self._draining = False
         self._abandoned = False
         self._room_bytes = 0
+        self._window = asyncio.Semaphore(1)
 
     @property
     def lost(self) -> bool:
@@ -75,11 +79,16 @@ class GatewayConnection:
             raise await self._cause(error) from error
         if not isinstance(first, gateway_pb2.StreamRecognizeResponse) or not first.HasField("limits"):
             raise ConnectionLost("the gateway did not state its limits")
+        self._window = asyncio.Semaphore(max(1, first.limits.max_items_in_flight))
         self._room_bytes = first.limits.max_message_bytes - _MESSAGE_OVERHEAD_BYTES
         self._tasks = (asyncio.create_task(self._read_all()), asyncio.create_task(self._write_all()))
 
     async def ask(self, page: PageToRead) -> recognition_pb2.PageAnswer:
         """The page's answer. Raises ConnectionLost, or StatusError when the gateway ended the stream with one."""
+        async with self._window:  # what the gateway would not take yet waits here, and is not called asked
+            return await self._ask(page)
+
+    async def _ask(self, page: PageToRead) -> recognition_pb2.PageAnswer:
         if self._end is not None:
             raise self._end
         request_id = str(next(self._ids))
@@ -120,6 +129,8 @@ class GatewayConnection:
                 self._something_unsent.clear()
                 asked, self._unsent = self._unsent, []
                 waited_for = [(request_id, page) for request_id, page in asked if request_id in self._answers]
+                for _, page in waited_for:
+                    page.sent = True
                 for message in _messages(waited_for, self._room_bytes):
                     await self._call.write(message)
         except _CALL_ENDED as error:
@@ -159,15 +170,18 @@ class GatewayConnection:
 def _messages(asked: list[tuple[str, PageToRead]], room_bytes: int) -> Iterator[gateway_pb2.StreamRecognizeRequest]:
     """The requests for these pages, in order: small ones together, those over ``room_bytes`` in chunks."""
     batch: list[gateway_pb2.GatewayItem] = []
+    batch_bytes = 0
     for request_id, page in asked:
         content = page.content or b""
-        small = len(content) <= _SMALL_BYTES
-        if batch and (not small or len(batch) == _MAX_BATCH):
-            yield _together(batch)
-            batch = []
         item = _item(request_id, page, chunked=len(content) > room_bytes)
+        small = len(content) <= _SMALL_BYTES
+        item_bytes = item.ByteSize() if small else 0
+        if batch and (not small or len(batch) == _MAX_BATCH or batch_bytes + item_bytes > _MAX_BATCH_BYTES):
+            yield _together(batch)
+            batch, batch_bytes = [], 0
         if small:
             batch.append(item)
+            batch_bytes += item_bytes
             continue
         yield gateway_pb2.StreamRecognizeRequest(item=item)
         if len(content) > room_bytes:

@@ -121,8 +121,10 @@ class GatewayRoute:
 
     async def aclose(self) -> None:
         """Ends the caller's own stream, and the shared one after its last caller."""
-        await self._contents.aclose()
-        await self._leave()
+        try:
+            await self._contents.aclose()
+        finally:
+            await self._leave()
 
 
 class GatewayStream:
@@ -131,7 +133,7 @@ class GatewayStream:
     def __init__(self, link: GatewayLink, config: recognition_pb2.RecognitionConfig) -> None:
         self._link = link
         self._config = config
-        self._connecting = asyncio.Lock()
+        self._connecting: asyncio.Task[GatewayConnection] | None = None
         self._connection: GatewayConnection | None = None
         self._draining: list[GatewayConnection] = []
 
@@ -158,6 +160,9 @@ class GatewayStream:
 
     async def aclose(self) -> None:
         """Ends the stream; what the gateway still has of it is cancelled there."""
+        if self._connecting is not None:
+            self._connecting.cancel()
+            await asyncio.wait({self._connecting})
         for connection in (*self._draining, *filter(None, [self._connection])):
             await connection.close()
 
@@ -181,14 +186,22 @@ class GatewayStream:
                 return result
 
     async def _connected(self) -> GatewayConnection:
-        async with self._connecting:
-            connection = self._connection
-            if connection is not None and not connection.lost:
-                return connection
-            self._connection = None
-            if connection is not None and connection.ended:
-                await connection.close()
-            elif connection is not None:
-                self._draining.append(connection)  # the gateway finishes what it accepted on it
-            self._connection = await self._link.call(self._config)
-            return self._connection
+        """The connection, made anew where it must be: once for all who wait, who share its failure too."""
+        connection = self._connection
+        if connection is not None and not connection.lost:
+            return connection
+        connecting = self._connecting
+        if connecting is None or connecting.done():
+            connecting = self._connecting = asyncio.create_task(self._connect_anew())
+        await asyncio.wait({connecting})
+        return connecting.result()
+
+    async def _connect_anew(self) -> GatewayConnection:
+        old, self._connection = self._connection, None
+        if old is not None:
+            self._draining.append(old)  # the gateway may still be finishing what it accepted on it
+        for connection in [each for each in self._draining if each.ended]:
+            self._draining.remove(connection)
+            await connection.close()
+        self._connection = await self._link.call(self._config)
+        return self._connection

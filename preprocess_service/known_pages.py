@@ -29,7 +29,12 @@ class SourceKey:
 
     digest: bytes
     preprocessing: str
-    password: str = ""
+    password_digest: bytes
+
+
+def source_key(digest: bytes, preprocessing: str, password: str) -> SourceKey:
+    """The key; of a password only its hash is kept."""
+    return SourceKey(digest, preprocessing, hashlib.sha256(password.encode()).digest() if password else b"")
 
 
 def source_digest(content: bytes) -> bytes:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Sequence
 from contextlib import aclosing
 from dataclasses import dataclass
 
@@ -14,7 +14,15 @@ from ocrmux.ocr.v1 import recognition_pb2
 from preprocess_service.errors import ContentRequired, DeadlineUnreachable, PageTimeout
 from preprocess_service.gateway_connection import PageToRead
 from preprocess_service.gateway_link import GatewayRoute
-from preprocess_service.known_pages import KnownPage, KnownPages, SourceKey, source_digest, without_content
+from preprocess_service.known_pages import (
+    KnownPage,
+    KnownPages,
+    SourceKey,
+    source_digest,
+    source_key,
+    without_content,
+)
+from preprocess_service.look_ahead import in_order
 from preprocess_service.model import NormalizedPage, PageFailure, PageFit, Source
 from preprocess_service.pipeline import Pipeline
 from preprocess_service.profiles import Profile
@@ -22,10 +30,13 @@ from preprocess_service.translation import SourceSpec, facts_message, regions_on
 from rpc_runtime.faults import ExpectedError, FaultTable, StatusError
 from rpc_runtime.stream_messages import Item
 
-_GATEWAY_SLACK_S = 2.0
-"""The gateway keeps the same time for a page and knows better what took it: it answers first."""
+_GATEWAY_SLACK_S = 1.0
+"""The gateway keeps the same time for a page and knows better what took it: it shall answer first."""
+_LARGE_BYTES = 1024 * 1024
 
-Answers = AsyncGenerator[recognition_pb2.PageAnswer, None]
+PageAnswer = recognition_pb2.PageAnswer
+Answers = AsyncGenerator[PageAnswer, None]
+PageTasks = AsyncGenerator[asyncio.Task[PageAnswer], None]
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,16 +49,22 @@ class Normalization:
 
 
 async def made_pages(
-    pipeline: Pipeline, item: Item[SourceSpec], how: Normalization, *, timeout_s: float, only_page: int | None = None
+    pipeline: Pipeline,
+    item: Item[SourceSpec],
+    how: Normalization,
+    *,
+    timeout_s: float,
+    first_page: int = 1,
+    last_page: int | None = None,
 ) -> AsyncGenerator[NormalizedPage | PageFailure, None]:
-    """The item's pages in order, or one of them, each within ``timeout_s`` seconds.
+    """The item's pages from the first to the last of these, in order, each within ``timeout_s`` seconds.
 
     Raises what concerns the item as a whole, and DeadlineUnreachable.
     """
     if item.content is None:
         raise ContentRequired
     source = Source(item.content, item.spec.password)
-    pages = pipeline.pages(source, how.profile, how.fit, first_page=only_page or 1, last_page=only_page)
+    pages = pipeline.pages(source, how.profile, how.fit, first_page=first_page, last_page=last_page)
     async with aclosing(pages):
         while True:
             try:
@@ -64,7 +81,8 @@ class PageRelay:
     """Takes the items of one stream to the gateway and back, by way of the pipeline where it must.
 
     A file whose pages are known is asked for by their digests first: where the gateway has the results, nothing is
-    decoded. ``use_known`` is off where the caller wants the provider asked in any case.
+    decoded. ``use_known`` is off where the caller wants the provider asked in any case. ``slots`` bounds the pages of
+    all streams that are made and not yet read.
     """
 
     def __init__(
@@ -74,6 +92,7 @@ class PageRelay:
         how: Normalization,
         known: KnownPages,
         faults: FaultTable,
+        slots: asyncio.Semaphore,
         *,
         timeout_s: float,
         pages_ahead: int,
@@ -84,22 +103,28 @@ class PageRelay:
         self._how = how
         self._known = known
         self._faults = faults
+        self._slots = slots
         self._timeout_s = timeout_s
         self._pages_ahead = pages_ahead
         self._use_known = use_known
 
     async def answers(self, item: Item[SourceSpec]) -> Answers:
         """The answers of the item's pages, in order. Raises what concerns the item as a whole."""
-        digest = item.digest if item.content is None else source_digest(item.content)
-        key = SourceKey(digest or b"", self._how.fingerprint, item.spec.password)
-        if self._use_known and (pages := self._known.get(key)) is not None:
-            recalled = await self._recall(pages, item)
-            if recalled is not None:
-                for answer in recalled:
+        key = source_key(await _digest_of(item), self._how.fingerprint, item.spec.password)
+        known = self._known.get(key) if self._use_known else None
+        recalled = 0
+        if known is not None:
+            async with aclosing(in_order(self._lookups(known, item), ahead=self._pages_ahead)) as answers:
+                async for answer in answers:
+                    if answer.error.code == code_pb2.NOT_FOUND:
+                        break
+                    recalled += 1
                     yield answer
+            if recalled == len(known):
                 return
             self._known.forget(key)
-        async with aclosing(self._read(item, key)) as answers:
+        made = list(known[:recalled]) if known is not None else []
+        async with aclosing(in_order(self._reads(item, key, made), ahead=self._pages_ahead)) as answers:
             async for answer in answers:
                 yield answer
 
@@ -107,65 +132,42 @@ class PageRelay:
         """Ends the way to the gateway."""
         await self._route.aclose()
 
-    async def _recall(
-        self, pages: tuple[KnownPage, ...], item: Item[SourceSpec]
-    ) -> list[recognition_pb2.PageAnswer] | None:
-        """The answers of all pages by their digests, or None when the gateway lacks one."""
-        answers: list[recognition_pb2.PageAnswer] = []
+    async def _lookups(self, pages: Sequence[KnownPage], item: Item[SourceSpec]) -> PageTasks:
         for page in pages:
-            answer = await self._ask(page.page, page.facts, item, content=None, digest=page.digest)
-            if answer.error.code == code_pb2.NOT_FOUND:
-                return None
-            answers.append(answer)
-        return answers
+            began = time.monotonic()
+            yield asyncio.create_task(self._ask(page.page, page.facts, item, began, content=None, digest=page.digest))
 
-    async def _read(self, item: Item[SourceSpec], key: SourceKey) -> Answers:
-        """Normalises and reads; up to ``pages_ahead`` pages are being read at one time.
+    async def _reads(self, item: Item[SourceSpec], key: SourceKey, made: list[KnownPage]) -> PageTasks:
+        """Normalises and reads the pages after ``made``. A file whose pages could all be made is known from then on."""
+        content = item.content or b""
+        whole = True
+        pages = made_pages(self._pipeline, item, self._how, timeout_s=self._timeout_s, first_page=len(made) + 1)
+        async with aclosing(pages):
+            while True:
+                await self._slots.acquire()
+                began = time.monotonic()
+                try:
+                    page = await anext(pages, None)
+                except BaseException:
+                    self._slots.release()
+                    raise
+                if page is None:
+                    self._slots.release()
+                    break
+                task = asyncio.create_task(self._answer(page, item, began))
+                task.add_done_callback(lambda _: self._slots.release())
+                if isinstance(page, NormalizedPage):
+                    made.append(without_content(page, content, key.digest))
+                else:
+                    whole = False
+                yield task
+        if whole:
+            self._known.put(key, tuple(made))
 
-        What goes wrong with one page is that page's answer. A file whose pages could all be made is known from then on.
-        """
-        reads: asyncio.Queue[asyncio.Task[recognition_pb2.PageAnswer] | None] = asyncio.Queue()
-        room = asyncio.Semaphore(self._pages_ahead)
-        begun: set[asyncio.Task[recognition_pb2.PageAnswer]] = set()
-
-        async def produce() -> None:
-            made: list[KnownPage] = []
-            whole = True
-            try:
-                pages = made_pages(self._pipeline, item, self._how, timeout_s=self._timeout_s)
-                async with aclosing(pages):
-                    async for page in pages:
-                        await room.acquire()
-                        task = asyncio.create_task(self._answer(page, item))
-                        begun.add(task)
-                        reads.put_nowait(task)
-                        if isinstance(page, NormalizedPage):
-                            made.append(without_content(page, item.content or b"", key.digest))
-                        else:
-                            whole = False
-                if whole:
-                    self._known.put(key, tuple(made))
-            finally:
-                reads.put_nowait(None)
-
-        producer = asyncio.create_task(produce())
-        try:
-            while (task := await reads.get()) is not None:
-                answer = await task
-                begun.discard(task)
-                room.release()
-                yield answer
-            await producer
-        finally:
-            producer.cancel()
-            for begun_task in begun:
-                begun_task.cancel()
-            await asyncio.gather(producer, *begun, return_exceptions=True)
-
-    async def _answer(self, page: NormalizedPage | PageFailure, item: Item[SourceSpec]) -> recognition_pb2.PageAnswer:
+    async def _answer(self, page: NormalizedPage | PageFailure, item: Item[SourceSpec], began: float) -> PageAnswer:
         if isinstance(page, NormalizedPage):
-            return await self._ask(page, facts_message(page), item, content=page.content, digest=None)
-        return recognition_pb2.PageAnswer(
+            return await self._ask(page, facts_message(page), item, began, content=page.content, digest=None)
+        return PageAnswer(
             request_id=item.request_id,
             page=page.number,
             page_count=page.page_count,
@@ -176,21 +178,31 @@ class PageRelay:
     async def _ask(
         self,
         page: NormalizedPage,
-        facts: recognition_pb2.PageAnswer,
+        facts: PageAnswer,
         item: Item[SourceSpec],
+        began: float,
         *,
         content: bytes | None,
         digest: bytes | None,
-    ) -> recognition_pb2.PageAnswer:
-        began = time.monotonic()
+    ) -> PageAnswer:
+        """Asks the gateway in what is left of the page's time, which began at ``began`` of the monotonic clock."""
+        to_read = PageToRead(content, digest, self._how.fingerprint)
+        left_s = self._timeout_s - (time.monotonic() - began) + _GATEWAY_SLACK_S
         try:
-            regions = regions_on_page(item.spec.regions, page)
-            to_read = PageToRead(content, digest, self._how.fingerprint, regions)
-            async with asyncio.timeout(self._timeout_s + _GATEWAY_SLACK_S):
+            to_read.regions = regions_on_page(item.spec.regions, page)
+            async with asyncio.timeout(left_s):
                 answer = await self._route.ask(to_read)
         except TimeoutError:
-            answer = recognition_pb2.PageAnswer(error=self._faults.status_of(PageTimeout(self._timeout_s)))
+            late = PageTimeout(self._timeout_s) if to_read.sent else DeadlineUnreachable(self._timeout_s)
+            answer = PageAnswer(error=self._faults.status_of(late))
         except (ExpectedError, StatusError) as error:
-            answer = recognition_pb2.PageAnswer(error=self._faults.status_of(error))
-        total_ms = page.preprocess_ms + (time.monotonic() - began) * 1000
-        return relay_answer(answer, item.request_id, page, facts, total_ms=total_ms)
+            answer = PageAnswer(error=self._faults.status_of(error))
+        return relay_answer(answer, item.request_id, page, facts, total_ms=(time.monotonic() - began) * 1000)
+
+
+async def _digest_of(item: Item[SourceSpec]) -> bytes:
+    if item.content is None:
+        return item.digest or b""
+    if len(item.content) < _LARGE_BYTES:
+        return source_digest(item.content)
+    return await asyncio.to_thread(source_digest, item.content)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from contextlib import aclosing
 from typing import Any
 
@@ -9,7 +10,6 @@ import grpc
 
 from ocrmux.ocr.v1 import recognition_pb2
 from ocrmux.preprocess.v1 import preprocess_pb2, preprocess_pb2_grpc
-from preprocess_service.errors import FieldInvalid, ImageTooLargeBytes
 from preprocess_service.gateway_link import GatewayLink
 from preprocess_service.known_pages import KnownPages
 from preprocess_service.model import PageFailure, PageFit
@@ -17,11 +17,10 @@ from preprocess_service.page_relay import Normalization, PageRelay, made_pages
 from preprocess_service.pipeline import Pipeline
 from preprocess_service.profiles import fingerprint, resolve
 from preprocess_service.stream_session import NormalizeDialect, NormalizeSession, RecognizeDialect, RecognizeSession
-from preprocess_service.translation import SourceSpec, announcement_of, item_timeout_s, page_message
+from preprocess_service.translation import announcement_of, check_normalization, item_timeout_s, page_message
 from rpc_runtime.faults import FaultTable, StatusError
+from rpc_runtime.item_acceptance import unary_item
 from rpc_runtime.item_stream import ItemStream, StreamHost
-from rpc_runtime.protocol_errors import PayloadMissing
-from rpc_runtime.stream_messages import Item
 
 _CACHED_POLICIES = (recognition_pb2.CACHE_POLICY_UNSPECIFIED, recognition_pb2.CACHE_POLICY_USE)
 
@@ -41,6 +40,7 @@ class PreprocessServicer(preprocess_pb2_grpc.PreprocessServiceServicer):
         *,
         fit: PageFit,
         pages_ahead: int,
+        max_pages_in_flight: int,
         default_timeout_s: float,
         max_timeout_s: float,
     ) -> None:
@@ -51,6 +51,7 @@ class PreprocessServicer(preprocess_pb2_grpc.PreprocessServiceServicer):
         self._faults = faults
         self._fit = fit
         self._pages_ahead = pages_ahead
+        self._page_slots = asyncio.Semaphore(max_pages_in_flight)
         self._default_timeout_s = default_timeout_s
         self._max_timeout_s = max_timeout_s
         self._recognize_dialect = RecognizeDialect(faults)
@@ -60,9 +61,9 @@ class PreprocessServicer(preprocess_pb2_grpc.PreprocessServiceServicer):
         self, request: preprocess_pb2.RecognizeRequest, _context: Context
     ) -> preprocess_pb2.RecognizeResponse:
         """One image or document."""
-        item = self._unary_item(request.item)
+        item = unary_item(announcement_of(request.item), self._host.limits, self._recognize_dialect)
         size = len(item.content or b"")
-        with self._host.capacity.claim(size):
+        with self._host.unary_capacity.claim(size):
             timeout_s = self._timeout_s(request.recognition)
             relay = await self._relay(request.recognition, request.normalization, timeout_s)
             async with aclosing(relay), aclosing(relay.answers(item)) as pages:
@@ -79,10 +80,13 @@ class PreprocessServicer(preprocess_pb2_grpc.PreprocessServiceServicer):
         self, request: preprocess_pb2.NormalizeRequest, _context: Context
     ) -> preprocess_pb2.NormalizeResponse:
         """One page, without recognition."""
-        item = self._unary_item(request.item)
+        item = unary_item(announcement_of(request.item), self._host.limits, self._normalize_dialect)
         how = self._normalization(request.normalization)
-        pages = made_pages(self._pipeline, item, how, timeout_s=self._default_timeout_s, only_page=request.page or 1)
-        with self._host.capacity.claim(len(item.content or b"")):
+        number = request.page or 1
+        pages = made_pages(
+            self._pipeline, item, how, timeout_s=self._default_timeout_s, first_page=number, last_page=number
+        )
+        with self._host.unary_capacity.claim(len(item.content or b"")):
             async with aclosing(pages):
                 page = await anext(pages)
         if isinstance(page, PageFailure):
@@ -117,6 +121,7 @@ class PreprocessServicer(preprocess_pb2_grpc.PreprocessServiceServicer):
             how,
             self._known,
             self._faults,
+            self._page_slots,
             timeout_s=timeout_s,
             pages_ahead=self._pages_ahead,
             use_known=recognition.cache_policy in _CACHED_POLICIES,
@@ -126,16 +131,6 @@ class PreprocessServicer(preprocess_pb2_grpc.PreprocessServiceServicer):
         return item_timeout_s(recognition, default_s=self._default_timeout_s, max_s=self._max_timeout_s)
 
     def _normalization(self, config: preprocess_pb2.NormalizationConfig) -> Normalization:
+        check_normalization(config)
         overrides = dict(config.overrides)
         return Normalization(resolve(config.profile, overrides), fingerprint(config.profile, overrides), self._fit)
-
-    def _unary_item(self, message: preprocess_pb2.SourceItem) -> Item[SourceSpec]:
-        announced = announcement_of(message)
-        if announced.chunked_bytes is not None:
-            raise FieldInvalid("item.image.chunked", "chunks are for streams: a unary call takes the content whole")
-        if not announced.has_payload:
-            raise PayloadMissing
-        limit = self._host.limits.max_item_bytes
-        if announced.size > limit:
-            raise ImageTooLargeBytes(value=announced.size, limit=limit)
-        return Item(announced.request_id, announced.spec, announced.content, announced.digest)

@@ -28,7 +28,11 @@ class PreprocessSettings(ServerSettings):
     known_pages_bytes: int = Field(
         default=32 * MIB, ge=0, description="Memory for what is known of files normalised before; 0 turns it off."
     )
+    max_pages_in_flight: int = Field(default=128, ge=1, description="Pages made and not yet read, of all streams.")
     max_pixels: int = Field(default=100_000_000, ge=1, description="Of one page, by its header.")
     max_pages: int = Field(default=2000, ge=1, description="Of one document.")
     page_max_side_px: int = Field(default=8192, ge=0, description="A longer side is brought down to it; 0: never.")
+    page_max_pixels: int = Field(
+        default=64_000_000, ge=0, description="A page is brought down to so many pixels; 0: never."
+    )
     page_max_bytes: int = Field(default=20 * MIB, ge=0, description="Of a normalised page; 0: no limit.")

@@ -111,7 +111,12 @@ class RecognizeSession:
         async with aclosing(self._relay.answers(item)) as answers:
             async for answer in answers:
                 size = answer.ByteSize() if self.together is not None else 0
-                yield Answer((RecognizeAnswer(answer=answer),), last=answer.last_page, size=size)
+                yield Answer(
+                    (RecognizeAnswer(answer=answer),),
+                    last=answer.last_page,
+                    failed=answer.HasField("error"),
+                    size=size,
+                )
 
     async def aclose(self) -> None:
         """Ends the stream to the gateway."""
@@ -141,7 +146,11 @@ class NormalizeSession:
         """Answers one item of the stream."""
         async with aclosing(made_pages(self._pipeline, item, self._how, timeout_s=self.item_timeout_s)) as pages:
             async for page in pages:
-                yield Answer(self._messages(item.request_id, page), last=page.number == page.page_count)
+                yield Answer(
+                    self._messages(item.request_id, page),
+                    last=page.number == page.page_count,
+                    failed=isinstance(page, PageFailure),
+                )
 
     def _messages(self, request_id: str, page: NormalizedPage | PageFailure) -> tuple[NormalizeAnswer, ...]:
         answer = preprocess_pb2.NormalizeAnswer(

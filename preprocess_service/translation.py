@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from ocrmux.ocr.v1 import document_pb2, geometry_pb2, image_pb2, recognition_pb2
 from ocrmux.preprocess.v1 import preprocess_pb2
@@ -12,6 +12,10 @@ from preprocess_service.errors import FieldInvalid, RegionOutOfImage
 from preprocess_service.model import IDENTITY, AppliedStep, Homography, NormalizedPage, Size
 from rpc_runtime.stream_messages import Announcement
 
+SHA256_BYTES = 32
+MAX_REGIONS = 256
+MAX_OVERRIDES = 64
+MAX_TEXT_LENGTH = 1024
 _SLACK_PX = 0.5
 """A region may reach this far over the edge, for callers that round."""
 
@@ -21,11 +25,14 @@ class SourceSpec:
     """What is said of an item besides its file. Regions are in pixels of the source image."""
 
     regions: tuple[geometry_pb2.Rect, ...]
-    password: str
+    password: str = field(default="", repr=False)
 
 
 def announcement_of(item: preprocess_pb2.SourceItem) -> Announcement[SourceSpec]:
     """An item as it arrives."""
+    refusal = _refusal(item)
+    if refusal is not None:
+        return Announcement(item.request_id, SourceSpec(()), content=b"", refusal=refusal)
     spec = SourceSpec(tuple(item.regions), item.password)
     match item.image.WhichOneof("source"):
         case "content":
@@ -38,11 +45,34 @@ def announcement_of(item: preprocess_pb2.SourceItem) -> Announcement[SourceSpec]
             return Announcement(item.request_id, spec)
 
 
+def _refusal(item: preprocess_pb2.SourceItem) -> FieldInvalid | None:
+    if len(item.regions) > MAX_REGIONS:
+        return FieldInvalid("item.regions", f"{len(item.regions)} regions are given, {MAX_REGIONS} are allowed")
+    if len(item.password) > MAX_TEXT_LENGTH:
+        return FieldInvalid("item.password", f"a text of more than {MAX_TEXT_LENGTH} characters")
+    digest = item.image.digest
+    if item.image.WhichOneof("source") == "digest" and not (
+        digest.algorithm == image_pb2.DIGEST_ALGORITHM_SHA256 and len(digest.value) == SHA256_BYTES
+    ):
+        return FieldInvalid(
+            "item.image.digest", f"a digest is a SHA-256 of {SHA256_BYTES} bytes, with its algorithm said"
+        )
+    return None
+
+
+def check_normalization(config: preprocess_pb2.NormalizationConfig) -> None:
+    """Raises FieldInvalid for a config of more than a sane number of things."""
+    if len(config.overrides) > MAX_OVERRIDES:
+        raise FieldInvalid(
+            "normalization.overrides", f"{len(config.overrides)} overrides are given, {MAX_OVERRIDES} are allowed"
+        )
+
+
 def item_timeout_s(config: recognition_pb2.RecognitionConfig, *, default_s: float, max_s: float) -> float:
     """The time for each page, seconds. Raises FieldInvalid for a time that is not above zero."""
     if not config.HasField("item_timeout"):
         return default_s
-    asked_s = config.item_timeout.ToTimedelta().total_seconds()
+    asked_s = config.item_timeout.seconds + config.item_timeout.nanos / 1e9
     if asked_s <= 0:
         raise FieldInvalid("recognition.item_timeout", "an item's time is above zero")
     return min(asked_s, max_s)
@@ -65,16 +95,17 @@ def regions_on_page(regions: Sequence[geometry_pb2.Rect], page: NormalizedPage) 
                 (region.x, region.y, region.width, region.height), width=size.width, height=size.height
             )
         corners = to_page.apply([(x, y), (right, y), (right, bottom), (x, bottom)])
-        left, top = max(0.0, min(px for px, _ in corners)), max(0.0, min(py for _, py in corners))
-        moved.append(
-            geometry_pb2.Rect(
-                x=left,
-                y=top,
-                width=min(float(page.page_size.width), max(px for px, _ in corners)) - left,
-                height=min(float(page.page_size.height), max(py for _, py in corners)) - top,
-            )
-        )
+        left, width = _span([px for px, _ in corners], page.page_size.width)
+        top, height = _span([py for _, py in corners], page.page_size.height)
+        moved.append(geometry_pb2.Rect(x=left, y=top, width=width, height=height))
     return tuple(moved)
+
+
+def _span(values: list[float], extent_px: int) -> tuple[float, float]:
+    """Where the values begin and how far they reach, inside of the page and at least a pixel."""
+    begin = min(max(0.0, min(values)), extent_px - 1.0)
+    end = max(min(float(extent_px), max(values)), begin + 1.0)
+    return begin, end - begin
 
 
 def facts_message(page: NormalizedPage) -> recognition_pb2.PageAnswer:
@@ -136,8 +167,8 @@ def _polygons(page: document_pb2.Page) -> Iterator[geometry_pb2.Polygon]:
         yield table.polygon
         for cell in table.cells:
             yield cell.polygon
-    for field in page.fields:
-        yield field.polygon
+    for named in page.fields:
+        yield named.polygon
 
 
 def transform_message(page: NormalizedPage) -> geometry_pb2.Transform:

@@ -52,8 +52,9 @@ class Capacity:
 
         Raises ServerBusy when there is none.
         """
-        if self._waiters or not self.fits(size):
-            raise ServerBusy("bytes of images", self.max_bytes)
+        if not self.fits(size):
+            full = self.items >= self.max_items
+            raise ServerBusy("images", self.max_items) if full else ServerBusy("bytes of images", self.max_bytes)
         self._take(size)
         try:
             yield

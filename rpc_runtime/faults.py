@@ -16,6 +16,7 @@ from google.protobuf import any_pb2, duration_pb2
 from google.rpc import error_details_pb2, status_pb2
 
 ERROR_DOMAIN = "ocrmux"
+MAX_TEXT_LENGTH = 300
 
 _log = structlog.get_logger("rpc_runtime.faults")
 
@@ -54,19 +55,19 @@ class Fault:
     def to_status(self) -> status_pb2.Status:
         """The google.rpc.Status with ErrorInfo and, where they apply, BadRequest, RetryInfo and QuotaFailure."""
         code: int = self.code.value[0]
-        status = status_pb2.Status(code=code, message=self.message)
-        _attach(
-            status, error_details_pb2.ErrorInfo(reason=self.reason, domain=ERROR_DOMAIN, metadata=dict(self.metadata))
-        )
+        message = _cut(self.message)
+        status = status_pb2.Status(code=code, message=message)
+        metadata = {key: _cut(value) for key, value in self.metadata.items()}
+        _attach(status, error_details_pb2.ErrorInfo(reason=self.reason, domain=ERROR_DOMAIN, metadata=metadata))
         if self.field is not None:
-            violation = error_details_pb2.BadRequest.FieldViolation(field=self.field, description=self.message)
+            violation = error_details_pb2.BadRequest.FieldViolation(field=self.field, description=message)
             _attach(status, error_details_pb2.BadRequest(field_violations=[violation]))
         if self.retry_after_s is not None:
             delay = duration_pb2.Duration()
             delay.FromNanoseconds(round(self.retry_after_s * 1e9))
             _attach(status, error_details_pb2.RetryInfo(retry_delay=delay))
         if self.quota_subject is not None:
-            quota = error_details_pb2.QuotaFailure.Violation(subject=self.quota_subject, description=self.message)
+            quota = error_details_pb2.QuotaFailure.Violation(subject=self.quota_subject, description=message)
             _attach(status, error_details_pb2.QuotaFailure(violations=[quota]))
         return status
 
@@ -123,6 +124,11 @@ def internal_fault(error: BaseException) -> Fault:
         message=f"internal error {error_id}; the server's log has the details under this id",
         metadata={"error_id": error_id},
     )
+
+
+def _cut(text: str) -> str:
+    """The text, cut to what may stand in a status: callers' strings are quoted in it, and trailers have 8 KB in all."""
+    return text if len(text) <= MAX_TEXT_LENGTH else f"{text[: MAX_TEXT_LENGTH - 1]}…"
 
 
 def _attach(

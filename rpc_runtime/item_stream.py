@@ -22,7 +22,9 @@ from rpc_runtime.call_context import current_call
 from rpc_runtime.capacity import Capacity
 from rpc_runtime.drain import DrainSignal
 from rpc_runtime.faults import ExpectedError
+from rpc_runtime.item_acceptance import MAX_REQUEST_ID_LENGTH, payload_refusal
 from rpc_runtime.protocol_errors import (
+    CallerGone,
     ChunksLate,
     ChunksMismatched,
     ConfigMissing,
@@ -30,7 +32,6 @@ from rpc_runtime.protocol_errors import (
     Draining,
     DuplicateRequestId,
     MessageUnexpected,
-    PayloadMissing,
     ProtocolBreach,
     RequestIdInvalid,
 )
@@ -44,14 +45,17 @@ from rpc_runtime.stream_messages import (
     Session,
     StreamDialect,
     StreamLimits,
+    failure_answer,
 )
 from rpc_runtime.stream_window import Assembly, SeenIds, Window
 
-MAX_REQUEST_ID_LENGTH = 128
 REMEMBERED_IDS = 16_384
 MAX_BATCH_ANSWERS = 64
 MAX_BATCH_BYTES = 1024 * 1024
-"""Of several answers in one message: no further one is added from here on."""
+"""Of several answers in one message; a caller's default limit is 4 MiB."""
+MAX_BATCH_ITEMS = 1024
+CONFIG_TIMEOUT_S = 30.0
+CHUNK_TIMEOUT_S = 30.0
 
 RequestT = TypeVar("RequestT")
 AnswerT = TypeVar("AnswerT")
@@ -63,10 +67,14 @@ _log = structlog.get_logger("rpc_runtime.item_stream")
 
 @dataclass(frozen=True, slots=True)
 class StreamHost:
-    """What all streams of a server share. A drained stream is ended once it was idle for ``drain_linger_s``."""
+    """What all calls of a server share. A drained stream is ended once it was idle for ``drain_linger_s``.
+
+    Unary calls have a capacity of their own: streams may hold theirs for as long as their callers are slow.
+    """
 
     limits: StreamLimits
     capacity: Capacity
+    unary_capacity: Capacity
     drain: DrainSignal
     drain_linger_s: float = 0.5
 
@@ -100,6 +108,7 @@ class ItemStream(Generic[RequestT, AnswerT, ConfigT, SpecT]):
         self._assembly: tuple[_Flight, Assembly[SpecT], asyncio.TimerHandle] | None = None
         self._discarded_id: str | None = None
         self._last_done: asyncio.Event | None = None
+        self._set_aside: tuple[_Flight, Answer[AnswerT]] | None = None
         self._requests_read = 0
         self._reading_over = False
         self._ending: ProtocolBreach | Draining | None = None
@@ -127,14 +136,23 @@ class ItemStream(Generic[RequestT, AnswerT, ConfigT, SpecT]):
             raise self._ending
 
     async def _open(self, requests: AsyncIterator[RequestT]) -> Session[AnswerT, SpecT]:
-        async for request in requests:
-            opening = self._dialect.read(request)
-            if not isinstance(opening, Opening):
-                raise ConfigMissing
+        """Waits for the config: a bounded time, and not at all once the server drains."""
+        first = asyncio.ensure_future(anext(requests, None))
+        drained = asyncio.create_task(self._host.drain.wait_begun())
+        try:
+            await asyncio.wait({first, drained}, timeout=CONFIG_TIMEOUT_S, return_when=asyncio.FIRST_COMPLETED)
             if self._host.drain.begun:
                 raise Draining
-            return await self._open_session(opening.config)
-        raise ConfigMissing
+            if not first.done():
+                raise ConfigMissing
+            request = first.result()
+        finally:
+            first.cancel()
+            drained.cancel()
+        opening = None if request is None else self._dialect.read(request)
+        if not isinstance(opening, Opening):
+            raise ConfigMissing
+        return await self._open_session(opening.config)
 
     # Reading
 
@@ -150,6 +168,8 @@ class ItemStream(Generic[RequestT, AnswerT, ConfigT, SpecT]):
                     case Announcement():
                         await self._take_item(message, session, tasks)
                     case Batch():
+                        if len(message.announcements) > MAX_BATCH_ITEMS:
+                            raise MessageUnexpected(f"a batch has at most {MAX_BATCH_ITEMS} items")
                         for announced in message.announcements:
                             await self._take_item(announced, session, tasks)
                     case Chunk():
@@ -182,17 +202,13 @@ class ItemStream(Generic[RequestT, AnswerT, ConfigT, SpecT]):
         await self._window.acquire(size)
         flight = self._take_off(announced.request_id, size, session.ordered, unique=refusal is None)
         if refusal is not None:
-            if announced.chunked_bytes is not None:
+            if announced.follows_in_chunks:
                 self._discarded_id = announced.request_id
             tasks.create_task(self._refuse(flight, refusal))
-        elif announced.chunked_bytes is not None:
-            timeout_s = session.item_timeout_s
-            late = asyncio.get_running_loop().call_later(
-                timeout_s, self._give_up_assembly, lambda _: ChunksLate(timeout_s), tasks
-            )
-            self._assembly = (flight, Assembly(announced, announced.chunked_bytes), late)
+        elif announced.follows_in_chunks:
+            self._assembly = (flight, Assembly(announced, announced.size), self._chunk_timer(session, tasks))
         else:
-            item = Item(announced.request_id, announced.spec, announced.content, announced.digest)
+            item = Item(announced.request_id, announced.spec, announced.whole_content, announced.digest)
             tasks.create_task(self._work(flight, item, session))
 
     def _refusal_of(self, announced: Announcement[SpecT]) -> ExpectedError | None:
@@ -203,15 +219,11 @@ class ItemStream(Generic[RequestT, AnswerT, ConfigT, SpecT]):
             return DuplicateRequestId(announced.request_id)
         if self._host.drain.begun:
             return Draining()
-        if not announced.has_payload:
-            return PayloadMissing()
-        if announced.size > self._host.limits.max_item_bytes:
-            return self._dialect.too_large(value=announced.size, limit=self._host.limits.max_item_bytes)
-        return None
+        return payload_refusal(announced, self._host.limits, self._dialect)
 
     def _take_off(self, request_id: str, size: int, ordered: bool, *, unique: bool) -> _Flight:
         done = asyncio.Event() if ordered else None
-        flight = _Flight(request_id, size, unique, self._last_done, done)
+        flight = _Flight(request_id[:MAX_REQUEST_ID_LENGTH], size, unique, self._last_done, done)
         self._last_done = done
         if unique:
             self._seen.add(request_id)
@@ -224,15 +236,23 @@ class ItemStream(Generic[RequestT, AnswerT, ConfigT, SpecT]):
                 return
             raise MessageUnexpected(f"a chunk came for {chunk.request_id!r}, which was not announced")
         flight, assembly, late = self._assembly
+        late.cancel()
         if not assembly.add(chunk.data):
+            self._assembly = (flight, assembly, self._chunk_timer(session, tasks))
             return
         if assembly.received_bytes > assembly.total_bytes:
             self._give_up_assembly(lambda of: ChunksMismatched(of.total_bytes, of.received_bytes), tasks)
             return
-        late.cancel()
         self._assembly = None
         item = Item(flight.request_id, assembly.announced.spec, assembly.content())
         tasks.create_task(self._work(flight, item, session))
+
+    def _chunk_timer(self, session: Session[AnswerT, SpecT], tasks: asyncio.TaskGroup) -> asyncio.TimerHandle:
+        """Gives the item up when the next chunk stays away: what is reserved for it is kept from other callers."""
+        timeout_s = min(session.item_timeout_s, CHUNK_TIMEOUT_S)
+        return asyncio.get_running_loop().call_later(
+            timeout_s, self._give_up_assembly, lambda _: ChunksLate(timeout_s), tasks
+        )
 
     def _give_up_assembly(self, error_of: Callable[[Assembly[SpecT]], ExpectedError], tasks: asyncio.TaskGroup) -> None:
         if self._assembly is None:
@@ -263,13 +283,12 @@ class ItemStream(Generic[RequestT, AnswerT, ConfigT, SpecT]):
                 await self._refuse(flight, error)
 
     async def _refuse(self, flight: _Flight, error: Exception) -> None:
-        current_call().failed_items += 1
-        frees_id = isinstance(error, ExpectedError) and error.frees_request_id
-        await self._emit(flight, Answer((self._dialect.failure(flight.request_id, error),), frees_id=frees_id))
+        await self._emit(flight, failure_answer(self._dialect.failure(flight.request_id, error), error))
 
     async def _emit(self, flight: _Flight, answer: Answer[AnswerT]) -> None:
         if flight.turn is not None:
             await flight.turn.wait()
+        current_call().failed_items += answer.failed
         await self._outbox.put((flight, answer))
         if answer.last and flight.done is not None:
             flight.done.set()
@@ -279,7 +298,8 @@ class ItemStream(Generic[RequestT, AnswerT, ConfigT, SpecT]):
     async def _write_all(
         self, write: Callable[[AnswerT], Awaitable[None]], together: Callable[[Sequence[AnswerT]], AnswerT] | None
     ) -> None:
-        while (entry := await self._outbox.get()) is not None:
+        while (entry := self._set_aside or await self._outbox.get()) is not None:
+            self._set_aside = None
             entries = [entry] if together is None else self._ready_with(entry)
             last = [flight for flight, answer in entries if answer.last]
             for flight, answer in entries:
@@ -289,8 +309,11 @@ class ItemStream(Generic[RequestT, AnswerT, ConfigT, SpecT]):
             messages = [message for _, answer in entries for message in answer.messages]
             if together is not None and len(messages) > 1:
                 messages = [together(messages)]
-            for message in messages:
-                await write(message)
+            try:
+                for message in messages:
+                    await write(message)
+            except Exception as error:
+                raise CallerGone from error
             for flight in last:
                 self._window.release(flight.size)
             if last and self._reading_over and self._window.items == 0:
@@ -300,12 +323,15 @@ class ItemStream(Generic[RequestT, AnswerT, ConfigT, SpecT]):
         """The entry and those that are ready behind it, up to a bound; the end mark comes only after the last one."""
         entries = [first]
         size = first[1].size
-        while len(entries) < MAX_BATCH_ANSWERS and size < MAX_BATCH_BYTES and not self._outbox.empty():
+        while len(entries) < MAX_BATCH_ANSWERS and not self._outbox.empty():
             entry = self._outbox.get_nowait()
             if entry is None:
                 raise AssertionError("the end mark came before the last answer")
-            entries.append(entry)
             size += entry[1].size
+            if size > MAX_BATCH_BYTES:
+                self._set_aside = entry
+                break
+            entries.append(entry)
         return entries
 
     async def _end_when_drained(self, reader: asyncio.Task[None]) -> None:

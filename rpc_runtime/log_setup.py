@@ -21,7 +21,10 @@ def set_up_logging(*, service: str, level: str, format: Literal["auto", "json", 
     ]
     renderer: structlog.typing.Processor
     if pretty:
-        renderer = structlog.dev.ConsoleRenderer(colors=sys.stderr.isatty() and "NO_COLOR" not in os.environ)
+        renderer = structlog.dev.ConsoleRenderer(
+            colors=sys.stderr.isatty() and "NO_COLOR" not in os.environ,
+            exception_formatter=structlog.dev.plain_traceback,  # a frame's locals may hold images and passwords
+        )
     else:
         shared.append(structlog.processors.format_exc_info)
         renderer = structlog.processors.JSONRenderer(ensure_ascii=False)

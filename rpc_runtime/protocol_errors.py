@@ -9,6 +9,10 @@ from grpc import StatusCode
 from rpc_runtime.faults import ExpectedError, FaultRow
 
 
+class CallerGone(Exception):
+    """An answer could not be written: there is nobody to tell."""
+
+
 class ProtocolBreach(ExpectedError):
     """Ends the stream: what was accepted is still answered, nothing more is read."""
 
@@ -32,7 +36,8 @@ class ConfigRepeated(ProtocolBreach):
 
 
 class MessageUnexpected(ProtocolBreach):
-    """A chunk for no announced item, a message of no known kind, or something else between the chunks of an item."""
+    """A chunk for no announced item, a message of no known kind, a batch over its bound, or something else between the
+    chunks of an item."""
 
     def __init__(self, description: str) -> None:
         super().__init__(description)
@@ -81,6 +86,15 @@ class ChunksMismatched(ExpectedError):
         return {"announced_bytes": str(self.announced_bytes), "received_bytes": str(self.received_bytes)}
 
 
+class ChunksInUnaryCall(ExpectedError):
+    """A unary call announced chunks."""
+
+    field = "item.image.chunked"
+
+    def __init__(self) -> None:
+        super().__init__("chunks are for streams: a unary call takes the content whole")
+
+
 class ChunksLate(ExpectedError):
     """The chunks of an announced item did not come in time."""
 
@@ -120,6 +134,7 @@ PROTOCOL_FAULTS: Mapping[type[ExpectedError], FaultRow] = {
     RequestIdInvalid: FaultRow(StatusCode.INVALID_ARGUMENT, "REQUEST_ID_INVALID"),
     PayloadMissing: FaultRow(StatusCode.INVALID_ARGUMENT, "PAYLOAD_MISSING"),
     ChunksMismatched: FaultRow(StatusCode.INVALID_ARGUMENT, "CHUNKS_MISMATCHED"),
+    ChunksInUnaryCall: FaultRow(StatusCode.INVALID_ARGUMENT, "FIELD_INVALID"),
     ChunksLate: FaultRow(StatusCode.DEADLINE_EXCEEDED, "DEADLINE_UNREACHABLE"),
     Draining: FaultRow(StatusCode.UNAVAILABLE, "DRAINING"),
     ServerBusy: FaultRow(StatusCode.RESOURCE_EXHAUSTED, "SERVER_BUSY"),

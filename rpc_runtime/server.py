@@ -65,6 +65,7 @@ def stream_host(settings: ServerSettings, drain: DrainSignal) -> StreamHost:
             max_message_bytes=settings.max_message_bytes,
         ),
         capacity=Capacity(max_items=settings.total_max_items, max_bytes=settings.total_max_bytes),
+        unary_capacity=Capacity(max_items=settings.max_calls, max_bytes=settings.unary_max_bytes),
         drain=drain,
         drain_linger_s=settings.drain_linger_s,
     )

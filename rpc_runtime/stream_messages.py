@@ -34,13 +34,27 @@ class Opening(Generic[ConfigT]):
 
 @dataclass(frozen=True, slots=True)
 class Announcement(Generic[SpecT]):
-    """An item as it arrives; of ``content``, ``digest`` and ``chunked_bytes`` one is set, or none by mistake."""
+    """An item as it arrives; of ``content``, ``digest`` and ``chunked_bytes`` one is set, or none by mistake.
+
+    ``refusal`` is what is wrong with it by the service's own rules.
+    """
 
     request_id: str
     spec: SpecT
     content: bytes | None = None
     digest: bytes | None = None
     chunked_bytes: int | None = None
+    refusal: ExpectedError | None = None
+
+    @property
+    def follows_in_chunks(self) -> bool:
+        """Whether its content is still to come."""
+        return bool(self.chunked_bytes)
+
+    @property
+    def whole_content(self) -> bytes | None:
+        """Its content where that is here: nothing, for an announcement of 0 bytes."""
+        return b"" if self.chunked_bytes == 0 else self.content
 
     @property
     def size(self) -> int:
@@ -83,14 +97,20 @@ class Answer(Generic[AnswerT]):
     """One answer to an item: messages that go out one after the other. Each item gets one with ``last`` set, and none
     after it.
 
-    ``frees_id`` lets the caller send an item under the same id again. ``size`` is the messages' bytes, nearly; it
-    matters only where answers are batched.
+    ``frees_id`` lets the caller send an item under the same id again. ``failed`` is for the access log. ``size`` is the
+    messages' bytes, nearly; it matters only where answers are batched.
     """
 
     messages: tuple[AnswerT, ...]
     last: bool = True
     frees_id: bool = False
+    failed: bool = False
     size: int = 0
+
+
+def failure_answer(message: AnswerT, error: BaseException) -> Answer[AnswerT]:
+    """The last answer of an item that failed."""
+    return Answer((message,), frees_id=isinstance(error, ExpectedError) and error.frees_request_id, failed=True)
 
 
 class StreamDialect(Protocol[RequestT_contra, AnswerT_co, ConfigT, SpecT]):

@@ -8,6 +8,7 @@ import cv2
 import numpy as np
 from PIL import JpegImagePlugin
 
+from preprocess_service.decoders.jpeg_segments import head_of
 from preprocess_service.decoders.paged_document import (
     UPRIGHT,
     DecodedPage,
@@ -41,10 +42,11 @@ class JpegDocument:
 
     def __init__(self, content: bytes, max_pixels: int) -> None:
         self._content = content
-        stream = io.BytesIO(content)
+        self._head = head_of(content)
+        self._scan_offset = self._head.data_at  # past any thumbnail
+        first_scan = content[self._head.scan_at : self._head.data_at]
         with reading(_WHAT):
-            self._header = JpegImagePlugin.JpegImageFile(stream)
-        self._scan_offset = stream.tell()  # Pillow stops behind the mark of the first scan, past any thumbnail
+            self._header = JpegImagePlugin.JpegImageFile(io.BytesIO(self._head.needed + first_scan))
         check_pixels(*self._header.size, max_pixels)
         self._mode = self._header.mode
 
@@ -83,7 +85,8 @@ class JpegDocument:
     def _pixels(self) -> Pixels:
         if self._mode not in _PLAIN_MODES:
             with reading(_WHAT):
-                image = JpegImagePlugin.JpegImageFile(io.BytesIO(self._content))
+                scans = self._content[self._head.scan_at :]
+                image = JpegImagePlugin.JpegImageFile(io.BytesIO(self._head.needed + scans))
                 image.load()
             return from_pillow(image)
         return self._decoded_whole(cv2.IMREAD_GRAYSCALE if self._mode == "L" else cv2.IMREAD_COLOR)

@@ -30,6 +30,9 @@ cv2.utils.logging.setLogLevel(cv2.utils.logging.LOG_LEVEL_SILENT)
 
 warnings.filterwarnings("ignore", category=UserWarning, module=r"PIL\.")
 
+# The orientation stands in the first directory of an EXIF block, near its start.
+_EXIF_BYTES = 65_536
+
 # What Pillow raises over damaged files, found by its sources and by fuzzing; cv2.error is OpenCV's.
 _LIBRARY_ERRORS = (
     OSError,
@@ -137,7 +140,7 @@ def orientation_in_block(exif_block: bytes) -> int:
     """The orientation by a raw EXIF block; 1 where it is damaged, since the image beside it may be whole."""
     exif = Image.Exif()
     try:
-        exif.load(exif_block)
+        exif.load(exif_block[:_EXIF_BYTES])
         return orientation_of(exif)
     except _LIBRARY_ERRORS:
         return UPRIGHT

@@ -29,6 +29,14 @@ _SIGNATURE_BYTES = 8
 _BIT_DEPTH_AT = 24
 _CRITICAL = (b"IHDR", b"PLTE", b"IDAT", b"IEND")
 _GREY_AND_RGB = ("1", "L", "RGB")
+# Of the chunks, what makes the pixels, and what may state their orientation.
+_PIXEL_CHUNKS = (b"IHDR", b"PLTE", b"tRNS", b"IDAT", b"IEND")
+_ORIENTING = ((b"eXIf", b""), (b"iTXt", b"XML:com.adobe.xmp\0"), (b"zTXt", b"Raw profile type exif\0"))
+_MAX_ORIENTING_BYTES = 2**20
+# Files as programs write them have a few dozen.
+_MAX_CHUNKS = 2000
+# Of 4 KiB each, the smallest in use, they make a file larger than any limit on bytes allows.
+_MAX_DATA_CHUNKS = 20_000
 
 
 class PngDocument:
@@ -38,8 +46,9 @@ class PngDocument:
 
     def __init__(self, content: bytes, max_pixels: int) -> None:
         self._content = content
+        head = _head_of(content)
         with reading(_WHAT):
-            self._header = PngImagePlugin.PngImageFile(io.BytesIO(content))
+            self._header = PngImagePlugin.PngImageFile(io.BytesIO(head))
         check_pixels(*self._header.size, max_pixels)
         self._bit_depth = content[_BIT_DEPTH_AT]
         self._found_chunks: dict[bytes, slice] | None = None
@@ -91,9 +100,32 @@ class PngDocument:
             return from_opencv(unchanged)
         del unchanged
         with reading(_WHAT):
-            image = PngImagePlugin.PngImageFile(io.BytesIO(self._content))
+            image = PngImagePlugin.PngImageFile(io.BytesIO(_still_image(self._content)))
             image.load()
         return from_pillow(image)
+
+
+def _head_of(content: bytes) -> bytes:
+    """The file up to its pixels, without the chunks that matter neither to these nor to their orientation. Raises
+    ImageUndecodable for a file of too many chunks.
+    """
+    pieces = [content[:_SIGNATURE_BYTES]]
+    orienting: dict[bytes, bytes] = {}
+    for kind, place in _walk(content):
+        if kind == b"IDAT":
+            return b"".join((*pieces, *orienting.values(), content[place.start - 8 : place.start]))
+        chunk = content[place.start - 8 : place.stop + 4] if place.stop - place.start < _MAX_ORIENTING_BYTES else b""
+        if kind in _PIXEL_CHUNKS:
+            pieces.append(chunk)
+        elif any(kind == known and chunk.startswith(start, 8) for known, start in _ORIENTING):
+            orienting[kind] = chunk
+    raise ImageUndecodable(f"{_WHAT} is cut short: it has no pixels")
+
+
+def _still_image(content: bytes) -> bytes:
+    """The file without its metadata and without the frames of an animation."""
+    chunks = (content[place.start - 8 : place.stop + 4] for kind, place in _chunks(content) if kind in _PIXEL_CHUNKS)
+    return content[:_SIGNATURE_BYTES] + b"".join(chunks)
 
 
 def _chunks(content: bytes) -> Iterator[tuple[bytes, slice]]:
@@ -101,17 +133,29 @@ def _chunks(content: bytes) -> Iterator[tuple[bytes, slice]]:
     and for a checksum of a critical chunk that does not hold.
     """
     view = memoryview(content)
-    at = _SIGNATURE_BYTES
-    while at + 12 <= len(content):
-        length = int.from_bytes(view[at : at + 4], "big")
-        kind = bytes(view[at + 4 : at + 8])
-        end = at + 8 + length
-        if end + 4 > len(content):
-            break
-        if kind in _CRITICAL and zlib.crc32(view[at + 4 : end]) != int.from_bytes(view[end : end + 4], "big"):
+    for kind, place in _walk(content):
+        end = place.stop
+        if kind in _CRITICAL and zlib.crc32(view[place.start - 4 : end]) != int.from_bytes(view[end : end + 4], "big"):
             raise ImageUndecodable(f"{_WHAT} is damaged: the checksum of its chunk {kind.decode()} does not hold")
-        yield kind, slice(at + 8, end)
+        yield kind, place
         if kind == b"IEND":
             return
-        at = end + 4
     raise ImageUndecodable(f"{_WHAT} is cut short: it has no end chunk")
+
+
+def _walk(content: bytes) -> Iterator[tuple[bytes, slice]]:
+    """Each chunk's type and the place of its data, as far as the file goes. Raises ImageUndecodable for too many."""
+    at, data_chunks, others = _SIGNATURE_BYTES, 0, 0
+    while at + 12 <= len(content):
+        kind = content[at + 4 : at + 8]
+        end = at + 8 + int.from_bytes(content[at : at + 4], "big")
+        if kind == b"IDAT":
+            data_chunks += 1
+        else:
+            others += 1
+        if others > _MAX_CHUNKS:
+            raise ImageUndecodable(f"{_WHAT} has more than {_MAX_CHUNKS} chunks besides its pixels")
+        if data_chunks > _MAX_DATA_CHUNKS:
+            raise ImageUndecodable(f"{_WHAT} has its pixels in more than {_MAX_DATA_CHUNKS} chunks")
+        yield kind, slice(at + 8, end)
+        at = end + 4

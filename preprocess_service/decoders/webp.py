@@ -27,6 +27,7 @@ _FIRST_CHUNK_AT = 12
 _FLAGS_AT = 20
 _ALPHA_FLAG = 0x10
 _ANIMATION_FLAG = 0x02
+_MAX_CHUNKS = 2000
 
 
 class WebpDocument:
@@ -74,12 +75,15 @@ class WebpDocument:
 
 
 def _chunks(content: bytes) -> Iterator[tuple[bytes, slice]]:
-    """Each chunk's type and the place of its data."""
+    """Each chunk's type and the place of its data. Raises ImageUndecodable for more than 2000."""
     at = _FIRST_CHUNK_AT
-    while at + 8 <= len(content):
+    for _ in range(_MAX_CHUNKS):
+        if at + 8 > len(content):
+            return
         length = int.from_bytes(content[at + 4 : at + 8], "little")
         yield content[at : at + 4], slice(at + 8, at + 8 + length)
         at += 8 + length + length % 2
+    raise ImageUndecodable(f"{_WHAT} has more than {_MAX_CHUNKS} chunks")
 
 
 def _stated_size(content: bytes) -> tuple[int, int]:

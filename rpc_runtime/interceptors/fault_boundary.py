@@ -11,6 +11,7 @@ from grpc_status import rpc_status
 from rpc_runtime.call_context import CallFacts
 from rpc_runtime.faults import FaultTable
 from rpc_runtime.interceptors import CallLayer, Context, Proceed
+from rpc_runtime.protocol_errors import CallerGone
 
 
 def fault_boundary(faults: FaultTable) -> CallLayer:
@@ -21,6 +22,8 @@ def fault_boundary(faults: FaultTable) -> CallLayer:
             return await proceed()
         except (asyncio.CancelledError, grpc.aio.AbortError):
             raise
+        except CallerGone as error:
+            raise asyncio.CancelledError from error
         except Exception as error:
             if context.done():
                 raise asyncio.CancelledError from error  # the caller is gone: nobody to tell

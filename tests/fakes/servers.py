@@ -45,7 +45,13 @@ class RunningPair:
 @asynccontextmanager
 async def running_gateway(*providers: Provider, **settings: Any) -> AsyncIterator[RunningGateway]:
     """A gateway with these providers. Without ``cache_dir`` it has no second level."""
-    settings = {"listen": "127.0.0.1:0", "cache_dir": None, "drain_linger_s": 0.05, **settings}
+    settings = {
+        "listen": "127.0.0.1:0",
+        "cache_dir": None,
+        "cache_store_timeout_s": 5.0,
+        "drain_linger_s": 0.05,
+        **settings,
+    }
     configured = GatewaySettings(**settings)
     drain = DrainSignal()
     server = RpcServer(build_gateway(configured, drain, _or_none(providers)), configured, drain)
@@ -63,7 +69,8 @@ async def running_pair(
     """Both services; ``settings`` are those of the preprocess service."""
     async with AsyncExitStack() as stack:
         below = await stack.enter_async_context(running_gateway(*providers, **(gateway or {})))
-        settings = {"listen": "127.0.0.1:0", "gateway_target": below.server.address, "drain_linger_s": 0.05, **settings}
+        settings = {"gateway_target": below.server.address, **settings}
+        settings = {"listen": "127.0.0.1:0", "drain_linger_s": 0.05, **settings}
         configured = PreprocessSettings(**settings)
         drain = DrainSignal()
         server = RpcServer(PreprocessProcess(configured, drain), configured, drain)

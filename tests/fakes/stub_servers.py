@@ -88,6 +88,7 @@ class StubPlan:
     gate: asyncio.Event = field(default_factory=asyncio.Event)
     gated_after: int | None = None
     refuses_stream: status_pb2.Status | None = None
+    answers_together: int = 1
 
     received: list[str] = field(default_factory=list)
     answered: list[str] = field(default_factory=list)
@@ -98,6 +99,8 @@ class StubPlan:
     largest_message_bytes: int = 0
     configs: list[preprocess_pb2.RecognizeStreamConfig] = field(default_factory=list)
     items: list[preprocess_pb2.SourceItem] = field(default_factory=list)
+    items_together: list[int] = field(default_factory=list)
+    batch_sizes: list[int] = field(default_factory=list)
 
 
 class StubPreprocess(preprocess_pb2_grpc.PreprocessServiceServicer):
@@ -141,8 +144,8 @@ class StubPreprocess(preprocess_pb2_grpc.PreprocessServiceServicer):
         reader = asyncio.create_task(stream.read(request_iterator))
         try:
             yield preprocess_pb2.StreamRecognizeResponse(limits=plan.limits)
-            async for answer in stream.answers(reader):
-                yield preprocess_pb2.StreamRecognizeResponse(answer=answer)
+            async for answers in stream.answers_together(reader):
+                yield _response(answers)
             await reader
         except asyncio.CancelledError:
             plan.was_cancelled.set()
@@ -150,6 +153,12 @@ class StubPreprocess(preprocess_pb2_grpc.PreprocessServiceServicer):
         finally:
             reader.cancel()
             await asyncio.gather(reader, return_exceptions=True)
+
+
+def _response(answers: list[PageAnswer]) -> preprocess_pb2.StreamRecognizeResponse:
+    if len(answers) == 1:
+        return preprocess_pb2.StreamRecognizeResponse(answer=answers[0])
+    return preprocess_pb2.StreamRecognizeResponse(batch=recognition_pb2.PageAnswerBatch(answers=answers))
 
 
 class _StubStream:
@@ -180,12 +189,29 @@ class _StubStream:
                     await _abort(self._context, item_error(grpc.StatusCode.INVALID_ARGUMENT, "MESSAGE_UNEXPECTED"))
                 elif kind == "item":
                     await self._item(request.item)
+                elif kind == "batch":
+                    self._plan.items_together.append(len(request.batch.items))
+                    for item in request.batch.items:
+                        await self._item(item)
                 else:
                     await self._chunk(request.chunk.request_id, request.chunk.data)
             if self._open:
                 await _abort(self._context, item_error(grpc.StatusCode.INVALID_ARGUMENT, "CHUNKS_MISMATCHED"))
         finally:
             self._ready.put_nowait(None)
+
+    async def answers_together(self, reader: asyncio.Task[None]) -> AsyncGenerator[list[PageAnswer], None]:
+        """As many as the plan says, fewer where no more are ready; one at a time where the config asks for no more."""
+        gathered: list[PageAnswer] = []
+        async for answer in self.answers(reader):
+            gathered.append(answer)
+            wanted = self._plan.answers_together if self._plan.configs[-1].batched_answers else 1
+            if len(gathered) >= wanted or (answer.last_page and self._ready.empty()):
+                self._plan.batch_sizes.append(len(gathered))
+                yield gathered
+                gathered = []
+        if gathered:
+            yield gathered
 
     async def answers(self, reader: asyncio.Task[None]) -> AsyncGenerator[PageAnswer, None]:
         given = 0
@@ -280,6 +306,7 @@ class StubGateway(gateway_pb2_grpc.OcrGatewayServiceServicer):
             model="stub-1",
             state=gateway_pb2.PROVIDER_STATE_SERVING,
             features=[text],
+            languages=[f"l{index}" for index in range(12)],
         )
         bare = gateway_pb2.Provider(
             name="bare", state=gateway_pb2.PROVIDER_STATE_NOT_CONFIGURED, state_detail="no [credentials]"
@@ -289,9 +316,12 @@ class StubGateway(gateway_pb2_grpc.OcrGatewayServiceServicer):
 
 
 @contextlib.asynccontextmanager
-async def stub_preprocess(plan: StubPlan, address: str = "127.0.0.1:0") -> AsyncIterator[str]:
+async def stub_preprocess(
+    plan: StubPlan, address: str = "127.0.0.1:0", *, max_message_bytes: int = 4 << 20
+) -> AsyncIterator[str]:
     """Serves the stub preprocess service; gives its ``host:port``."""
-    server = grpc.aio.server(options=[("grpc.so_reuseport", 0)])
+    options = [("grpc.so_reuseport", 0), ("grpc.max_receive_message_length", max_message_bytes)]
+    server = grpc.aio.server(options=options)
     preprocess_pb2_grpc.add_PreprocessServiceServicer_to_server(StubPreprocess(plan), server)
     async with _serving(server, address) as target:
         yield target

@@ -14,38 +14,16 @@ from PIL import Image
 from ocr_gateway.errors import ProviderUnavailable
 from ocr_gateway.model import Feature, ImageLimits, Page, ProviderCall, ProviderState
 from ocrmux.gateway.v1 import gateway_pb2
-from ocrmux.ocr.v1 import image_pb2, recognition_pb2
-from tests.fakes.gateway_messages import image, reason_of, status_of
+from ocrmux.ocr.v1 import recognition_pb2
+from tests.fakes.gateway_calls import recognize, refusal, request_for
+from tests.fakes.gateway_messages import image, status_of
 from tests.fakes.providers import Gate, ScriptedProvider, at_once, ink_of
-from tests.fakes.servers import RunningGateway, running_gateway
+from tests.fakes.servers import running_gateway
 
 MISS = recognition_pb2.CACHE_OUTCOME_MISS
 MEMORY = recognition_pb2.CACHE_OUTCOME_MEMORY
 STORE = recognition_pb2.CACHE_OUTCOME_STORE
 COALESCED = recognition_pb2.CACHE_OUTCOME_COALESCED
-
-
-def request_for(content: bytes, item: dict[str, Any] | None = None, **config: Any) -> gateway_pb2.RecognizeRequest:
-    """One image, with fields of its item and of its config."""
-    payload = image_pb2.ImagePayload(content=content)
-    return gateway_pb2.RecognizeRequest(
-        config=recognition_pb2.RecognitionConfig(**config),
-        item=gateway_pb2.GatewayItem(image=payload, **(item or {})),
-    )
-
-
-async def recognize(gateway: RunningGateway, content: bytes, **fields: Any) -> recognition_pb2.PageAnswer:
-    """The answer."""
-    response = await gateway.stub.Recognize(request_for(content, **fields), timeout=30)
-    answer: recognition_pb2.PageAnswer = response.answer
-    return answer
-
-
-async def refusal(gateway: RunningGateway, content: bytes, **fields: Any) -> tuple[grpc.StatusCode, str]:
-    """The code and the reason that the call fails with."""
-    with pytest.raises(grpc.aio.AioRpcError) as failed:
-        await recognize(gateway, content, **fields)
-    return failed.value.code(), reason_of(status_of(failed.value))
 
 
 async def test_a_result_is_paid_for_once(tmp_path: Path) -> None:
@@ -120,6 +98,8 @@ async def test_one_call_serves_all_who_ask_at_once() -> None:
     assert set(outcomes) <= {MISS, COALESCED}
     assert outcomes.count(MISS) <= 1
     assert sum(answer.provenance.billed_units for answer in answers) <= 1
+    coalesced = [answer.provenance.timings for answer in answers if answer.provenance.cache == COALESCED]
+    assert {(timings.queue_ms, timings.provider_ms) for timings in coalesced} == {(0.0, 0.0)}
 
 
 async def test_errors_are_not_cached() -> None:
@@ -240,7 +220,7 @@ async def test_unary_calls_count_in_what_the_server_holds() -> None:
     gate = Gate()
     provider = ScriptedProvider(gate)
     size = len(image(1))
-    async with running_gateway(provider, total_max_bytes=size + size // 2) as gateway:
+    async with running_gateway(provider, unary_max_bytes=size + size // 2) as gateway:
         held = asyncio.ensure_future(gateway.stub.Recognize(request_for(image(1))))
         await provider.until(lambda: provider.in_progress == 1)
         assert (await refusal(gateway, image(2)))[1] == "SERVER_BUSY"

@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import hashlib
 from collections import Counter
-from collections.abc import AsyncIterator, Iterable
 from typing import Any
 
 import grpc
@@ -14,6 +13,7 @@ import pytest
 from ocr_gateway.errors import ProviderUnavailable
 from ocr_gateway.model import Page, ProviderCall
 from ocrmux.gateway.v1.gateway_pb2 import GatewayItem, GatewayItemBatch, GatewayStreamConfig
+from tests.fakes.gateway_calls import answers_of, failure_of, iter_async
 from tests.fakes.gateway_messages import (
     Request,
     announced,
@@ -24,45 +24,11 @@ from tests.fakes.gateway_messages import (
     item,
     outcome,
     reason_of,
-    status_of,
 )
 from tests.fakes.providers import Gate, ScriptedProvider, at_once, page_saying
-from tests.fakes.servers import RunningGateway, running_gateway
+from tests.fakes.servers import running_gateway
 
 CANCELLED_STREAM = (asyncio.CancelledError, grpc.RpcError)
-
-
-async def answers_of(gateway: RunningGateway, requests: Iterable[Any]) -> list[Any]:
-    """All answers to a stream of these requests, its limits left out."""
-    responses = [response async for response in gateway.stub.StreamRecognize(iter_async(requests), timeout=30)]
-    assert responses[0].WhichOneof("message") == "limits"
-    return [response.answer for response in responses[1:]]
-
-
-async def iter_async(requests: Iterable[Any]) -> AsyncIterator[Any]:
-    for request in requests:
-        yield request
-
-
-async def _gather_into(answers: list[Any], call: Any) -> None:
-    async for response in call:
-        answers += [response.answer] if response.HasField("answer") else []
-
-
-async def failure_of(gateway: RunningGateway, requests: Iterable[Any]) -> tuple[list[Any], Any]:
-    """The answers before the stream failed, and its google.rpc.Status.
-
-    A grpc.aio client whose write meets the end of the stream loses the status in about one of a hundred cases
-    ("Internal error from Core"): such a run tells nothing of the server and is made again.
-    """
-    for _ in range(10):
-        answers: list[Any] = []
-        call = gateway.stub.StreamRecognize(iter_async(requests), timeout=30)
-        with pytest.raises(grpc.aio.AioRpcError) as failed:
-            await _gather_into(answers, call)
-        if failed.value.details() != "Internal error from Core":
-            break
-    return answers, status_of(failed.value)
 
 
 async def test_every_item_is_answered_after_an_early_half_close() -> None:
@@ -177,6 +143,7 @@ class _Odd(BaseException):
         (MemoryError(), "INTERNAL"),
         (StopAsyncIteration(), "INTERNAL"),
         (asyncio.CancelledError(), "INTERNAL"),
+        (TimeoutError("its own"), "INTERNAL"),
         (SystemExit(3), "INTERNAL"),
         (KeyboardInterrupt(), "INTERNAL"),
         (GeneratorExit(), "INTERNAL"),
@@ -310,6 +277,9 @@ async def test_a_breach_of_protocol_ends_the_stream_after_its_answers(requests: 
         ),
         ({"features": [77]}, grpc.StatusCode.INVALID_ARGUMENT, "FIELD_INVALID"),
         ({"item_timeout": {"seconds": -1}}, grpc.StatusCode.INVALID_ARGUMENT, "FIELD_INVALID"),
+        ({"item_timeout": {"seconds": -(2**62)}}, grpc.StatusCode.INVALID_ARGUMENT, "FIELD_INVALID"),
+        ({"priority": 99}, grpc.StatusCode.INVALID_ARGUMENT, "FIELD_INVALID"),
+        ({"features": [2]}, grpc.StatusCode.FAILED_PRECONDITION, "FEATURE_UNSUPPORTED_BY_PROVIDER"),
     ],
 )
 async def test_a_config_that_cannot_be_served_is_refused_at_once(

@@ -9,6 +9,7 @@ from typing import Any
 
 import grpc
 import pytest
+from grpc_health.v1 import health_pb2, health_pb2_grpc
 from PIL import Image
 
 from ocr_gateway.errors import ProviderUnavailable
@@ -17,16 +18,10 @@ from ocrmux.ocr.v1 import image_pb2, recognition_pb2
 from ocrmux.preprocess.v1 import preprocess_pb2
 from tests.fakes.gateway_messages import image, outcome, reason_of, status_of
 from tests.fakes.images import InkBox, page_with_ink, png_bomb, tiff_pages
+from tests.fakes.preprocess_calls import answers_of, unary
 from tests.fakes.preprocess_messages import config, source
 from tests.fakes.providers import Gate, ScriptedProvider, at_once, ink_of
-from tests.fakes.servers import RunningPair, running_gateway, running_pair
-
-
-async def answers_of(pair: RunningPair, requests: list[Any]) -> list[recognition_pb2.PageAnswer]:
-    """All answers to a stream of these requests, its limits left out."""
-    responses = [response async for response in pair.stub.StreamRecognize(iter(requests), timeout=60)]
-    assert responses[0].WhichOneof("message") == "limits"
-    return [response.answer for response in responses[1:]]
+from tests.fakes.servers import running_gateway, running_pair
 
 
 async def test_every_page_of_every_item_is_answered_once() -> None:
@@ -150,10 +145,10 @@ async def test_unary_recognize_gives_all_pages_or_the_calls_status() -> None:
     """A document comes back as its pages; a file that cannot be read at all is the call's error."""
     async with running_pair(ScriptedProvider()) as pair:
         pages = tiff_pages(page_with_ink(60, 40), page_with_ink(61, 40))
-        response = await pair.stub.Recognize(_unary(pages), timeout=30)
+        response = await pair.stub.Recognize(unary(pages), timeout=30)
         assert [answer.document.pages[0].text for answer in response.answers] == ["60x40", "61x40"]
         with pytest.raises(grpc.aio.AioRpcError) as failed:
-            await pair.stub.Recognize(_unary(b"no image"), timeout=30)
+            await pair.stub.Recognize(unary(b"no image"), timeout=30)
         assert failed.value.code() is grpc.StatusCode.INVALID_ARGUMENT
         assert reason_of(status_of(failed.value)) == "IMAGE_UNDECODABLE"
 
@@ -197,12 +192,18 @@ async def test_a_config_that_the_gateway_refuses_refuses_the_stream() -> None:
 
 async def test_a_gateway_that_is_not_there_is_said() -> None:
     """Without a gateway the stream is refused with GATEWAY_UNAVAILABLE, and health says it of the component."""
-    async with running_pair(ScriptedProvider(), gateway_retry_s=0.2) as pair:
+    async with running_pair(ScriptedProvider(), gateway_retry_s=1.5) as pair:
         await pair.gateway.server.stop(5)
         call = pair.stub.StreamRecognize(iter([config()]), timeout=30)
         with pytest.raises(grpc.aio.AioRpcError) as failed:
             [response async for response in call]
         assert reason_of(status_of(failed.value)) == "GATEWAY_UNAVAILABLE"
+        health: Any = health_pb2_grpc.HealthStub(pair.channel)
+        asked = health_pb2.HealthCheckRequest(service="gateway")
+        assert (await health.Check(asked, timeout=10)).status == health_pb2.HealthCheckResponse.NOT_SERVING
+        async with running_gateway(ScriptedProvider(), listen=pair.gateway.server.address):
+            assert [outcome(answer) for answer in await answers_of(pair, [config(), source("a", image(1))])] == ["OK"]
+            assert (await health.Check(asked, timeout=10)).status == health_pb2.HealthCheckResponse.SERVING
 
 
 async def test_a_gateway_that_goes_away_in_the_middle_costs_nothing() -> None:
@@ -240,12 +241,6 @@ async def test_a_caller_that_leaves_stops_the_work_behind_both_services() -> Non
         async with asyncio.timeout(10):
             await pair.gateway.drain.wait_idle()
         assert (provider.cancelled, provider.in_progress) == (4, 0)
-
-
-def _unary(content: bytes) -> preprocess_pb2.RecognizeRequest:
-    return preprocess_pb2.RecognizeRequest(
-        item=preprocess_pb2.SourceItem(image=image_pb2.ImagePayload(content=content))
-    )
 
 
 async def test_a_file_seen_before_is_not_decoded_again() -> None:

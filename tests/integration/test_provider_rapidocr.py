@@ -130,6 +130,40 @@ async def test_columns_of_running_text_are_read_one_after_the_other(provider: Ra
     assert [[line.text for line in block.lines] for block in page.blocks] == [left, right]
 
 
+@pytest.mark.parametrize("text", ["Item 1", "Item 11", "Item 17", "tiff page", "OK"])
+async def test_a_small_label_is_read_as_one_line(provider: RapidOcrProvider, text: str) -> None:
+    """An image of 300 x 60 px is not torn into pieces."""
+    label = text_page([text], width=300).pixels[15:75]
+    assert [line.text for line in lines_of(await read(provider, png_of(label)))] == [text]
+
+
+@pytest.mark.parametrize(("size", "margin"), [(200, 20), (350, 350), (500, 40), (500, 400)])
+async def test_large_glyphs_are_read_as_one_line(provider: RapidOcrProvider, size: int, margin: int) -> None:
+    """Text up to 500 px high, tightly cut or far from the edges, is one line with its box on the ink."""
+    drawn = text_page(["SALE 1"], size=size, width=size * 3 + 2 * margin, left=margin)
+    (line,) = lines_of(await read(provider, drawn.png()))
+    assert line.text == "SALE 1"
+    assert line.polygon is not None
+    for (x, y), (drawn_x, drawn_y) in zip(line.polygon, drawn.lines[0].corners, strict=True):
+        assert abs(x - drawn_x) <= 2
+        assert abs(y - drawn_y) <= 2
+
+
+async def test_small_text_beside_large_glyphs_is_kept(provider: RapidOcrProvider) -> None:
+    """A poster's heading does not take the small print with it, nor is the small print joined."""
+    heading = text_page(["SALE"], size=400, width=1400)
+    print_ = text_page(TEXTS, width=1400)
+    page = await read(provider, png_of(np.concatenate([heading.pixels, print_.pixels])))
+    assert [line.text for line in lines_of(page)] == ["SALE", *TEXTS]
+
+
+@pytest.mark.parametrize("size", [8, 10, 12])
+async def test_a_page_of_low_resolution_is_read(provider: RapidOcrProvider, size: int) -> None:
+    """Running text of a page at 50 to 72 dpi, without being enlarged."""
+    drawn = text_page(TEXTS * 5, size=size, width=size * 40)
+    assert [line.text for line in lines_of(await read(provider, drawn.png()))] == TEXTS * 5
+
+
 async def test_the_score_option_leaves_out_what_is_read_badly(provider: RapidOcrProvider) -> None:
     """No line is sure to the last digit, and any line is at least worth nothing."""
     assert lines_of(await read(provider, PAGE.png(), text_score="1")) == [

@@ -19,6 +19,7 @@ BIG_PIXELS = 4_000_000
 MAX_PIXELS = 80_000_000
 _FINE_PIXELS = 2_000_000  # up to here outlines are smoothed by drawing them at twice the size
 _LOW, _HIGH = 0.6, 0.97
+_WASH_ALPHA, _THIN_ALPHA, _EDGE_ALPHA = 34, 170, 235
 _RED, _AMBER, _GREEN = (214, 48, 49), (232, 160, 20), (22, 150, 84)
 _UNSURE, _TABLE, _FIELD = (58, 110, 220), (124, 77, 220), (0, 140, 160)
 
@@ -85,14 +86,7 @@ def annotated(image: Image.Image, page: Page) -> Image.Image:
     boxes = list(_boxes(page, _scale(image, page)))
     height_px = median([_height_px(box) for box in boxes if not box.thin] or [20.0])
     stroke_px = max(1, round(min(math.sqrt(image.width * image.height) / 500, height_px / 14)))
-    fine = 2 if image.width * image.height <= _FINE_PIXELS else 1
-    overlay = Image.new("RGBA", (image.width * fine, image.height * fine), (255, 255, 255, 0))
-    pen = ImageDraw.Draw(overlay)
-    for box in sorted(boxes, key=lambda box: not box.thin):
-        _outline(pen, box, stroke_px, fine)
-    if fine > 1:
-        overlay = overlay.resize(image.size, Image.Resampling.BOX)
-    picture = Image.alpha_composite(image.convert("RGBA"), overlay)
+    picture = Image.alpha_composite(_washed(image, boxes).convert("RGBA"), _outlines(image.size, boxes, stroke_px))
     font = ImageFont.load_default(max(8.0, min(height_px * 0.5, max(image.size) / 60, 40.0)))
     labels = Image.new("RGBA", image.size, (255, 255, 255, 0))
     pen = ImageDraw.Draw(labels)
@@ -169,14 +163,35 @@ def _corners(polygon: Polygon, scale: Point) -> list[Point]:
     return [(point.x * scale[0], point.y * scale[1]) for point in polygon.points] if len(polygon.points) > 2 else []
 
 
-def _outline(pen: ImageDraw.ImageDraw, box: _Box, stroke_px: int, fine: int) -> None:
-    # An image point stands at the outer corner of its pixel, Pillow's at its middle.
-    corners = [(x * fine - 0.5, y * fine - 0.5) for x, y in box.corners]
-    if box.thin:
-        pen.line([*corners, corners[0]], fill=(*box.colour, 110), width=max(1, stroke_px * fine // 2))
-        return
-    pen.polygon(corners, fill=(*box.colour, 34))
-    pen.line([*corners, corners[0], corners[1]], fill=(*box.colour, 235), width=stroke_px * fine, joint="curve")
+def _washed(image: Image.Image, boxes: Sequence[_Box]) -> Image.Image:
+    """A copy of the image with the insides of all boxes but the thin ones tinted."""
+    picture = image.copy() if image.mode == "RGB" else image.convert("RGB")
+    pen = ImageDraw.Draw(picture, "RGBA")  # blends, where a pen on a transparent layer would replace
+    for box in boxes:
+        if not box.thin:
+            pen.polygon(_pillow_corners(box, 1), fill=(*box.colour, _WASH_ALPHA))
+    return picture
+
+
+def _outlines(size: tuple[int, int], boxes: Sequence[_Box], stroke_px: int) -> Image.Image:
+    """A transparent layer with the outlines, thin ones below the others."""
+    fine = 2 if size[0] * size[1] <= _FINE_PIXELS else 1
+    layer = Image.new("RGBA", (size[0] * fine, size[1] * fine), (255, 255, 255, 0))
+    pen = ImageDraw.Draw(layer)
+    for box in sorted(boxes, key=lambda box: not box.thin):
+        corners = _pillow_corners(box, fine)
+        if box.thin:
+            width_px = max(fine * 3 // 2, stroke_px * fine // 2)
+            pen.line([*corners, corners[0]], fill=(*box.colour, _THIN_ALPHA), width=width_px)
+        else:
+            edge = (*box.colour, _EDGE_ALPHA)
+            pen.line([*corners, corners[0], corners[1]], fill=edge, width=stroke_px * fine, joint="curve")
+    return layer.resize(size, Image.Resampling.BOX) if fine > 1 else layer
+
+
+def _pillow_corners(box: _Box, fine: int) -> list[Point]:
+    """An image point stands at the outer corner of its pixel, Pillow's at its middle."""
+    return [(x * fine - 0.5, y * fine - 0.5) for x, y in box.corners]
 
 
 def _tag(pen: ImageDraw.ImageDraw, box: _Box, font: Font, size: tuple[int, int]) -> None:

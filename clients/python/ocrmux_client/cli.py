@@ -14,10 +14,11 @@ from rich.console import Console
 from ocrmux_client import commands
 from ocrmux_client.commands import ExitStatus
 from ocrmux_client.errors import OcrMuxError, ServicesNotRunning, UsageProblem
-from ocrmux_client.exporters import OutputFormat, format_for
+from ocrmux_client.exporters import OutputFormat, format_for, format_named
 from ocrmux_client.items import CacheUse, Feature, ReadingConfig, Region
 from ocrmux_client.reading_run import ReadingOrder
-from ocrmux_client.recognition_stream import StreamPolicy
+from ocrmux_client.stream_policy import StreamPolicy
+from ocrmux_client.target_address import checked_target
 
 app = typer.Typer(
     name="ocrmux",
@@ -28,6 +29,7 @@ app = typer.Typer(
     context_settings={"help_option_names": ["-h", "--help"]},
 )
 _READING, _OUTPUT, _RUNNING = "What and how to read", "Output", "Running"
+_FLAG = ""  # what the help shows as a flag's value
 
 
 def main() -> None:
@@ -51,6 +53,21 @@ def _end_with(run: Callable[[], ExitStatus]) -> NoReturn:
     raise typer.Exit(status)
 
 
+def _parsed_feature(value: str | Feature) -> Feature:
+    try:
+        return Feature(value)
+    except ValueError:
+        known = ", ".join(feature.value for feature in Feature)
+        raise typer.BadParameter(f"{value!r} is no feature; there are {known}") from None
+
+
+def _parsed_format(value: str | OutputFormat) -> OutputFormat:
+    try:
+        return value if isinstance(value, OutputFormat) else format_named(value)
+    except UsageProblem as problem:
+        raise typer.BadParameter(str(problem)) from None
+
+
 def _print_version(wanted: bool) -> None:
     if wanted:
         typer.echo(f"ocrmux {metadata.version('ocrmux')}")
@@ -60,7 +77,10 @@ def _print_version(wanted: bool) -> None:
 @app.callback()
 def _root(
     version: Annotated[
-        bool, typer.Option("--version", callback=_print_version, is_eager=True, help="Print the version and exit.")
+        bool,
+        typer.Option(
+            "--version", metavar=_FLAG, callback=_print_version, is_eager=True, help="Print the version and exit."
+        ),
     ] = False,
 ) -> None:
     """Holds the options that stand before a command."""
@@ -74,48 +94,83 @@ def recognize(
             metavar="PATH", help="A file, a folder (recursively), a glob, or - for paths on standard input."
         ),
     ],
-    feature: Annotated[Feature, typer.Option(help="What to read.", rich_help_panel=_READING)] = Feature.TEXT,
+    feature: Annotated[
+        Feature,
+        typer.Option(
+            metavar="|".join(known.value for known in Feature),
+            parser=_parsed_feature,
+            show_default=False,
+            help="What to read; text if not said.",
+            rich_help_panel=_READING,
+        ),
+    ] = Feature.TEXT,
     lang: Annotated[
         list[str] | None,
-        typer.Option(help="Languages to expect (BCP 47), repeated or parted by commas.", rich_help_panel=_READING),
+        typer.Option(
+            metavar="LANG", help="Languages to expect (BCP 47), repeated or parted by commas.", rich_help_panel=_READING
+        ),
     ] = None,
-    provider: Annotated[str, typer.Option(help="Who reads; see `ocrmux providers`.", rich_help_panel=_READING)] = "",
-    route: Annotated[str, typer.Option(help="The route of providers to take.", rich_help_panel=_READING)] = "",
+    provider: Annotated[
+        str, typer.Option(metavar="NAME", help="Who reads; see `ocrmux providers`.", rich_help_panel=_READING)
+    ] = "",
+    route: Annotated[
+        str, typer.Option(metavar="NAME", help="The route of providers to take.", rich_help_panel=_READING)
+    ] = "",
     region: Annotated[
         list[str] | None,
         typer.Option(metavar="X,Y,W,H", help="Read only here, pixels; repeatable.", rich_help_panel=_READING),
     ] = None,
     profile: Annotated[
-        str, typer.Option(help="How pages are prepared, for example auto or none.", rich_help_panel=_READING)
+        str,
+        typer.Option(
+            metavar="NAME", help="How pages are prepared, for example auto or none.", rich_help_panel=_READING
+        ),
     ] = "",
     password: Annotated[
-        str, typer.Option(envvar="OCRMUX_PASSWORD", help="Opens encrypted documents.", rich_help_panel=_READING)
+        str,
+        typer.Option(
+            metavar="TEXT", envvar="OCRMUX_PASSWORD", help="Opens encrypted documents.", rich_help_panel=_READING
+        ),
     ] = "",
     no_cache: Annotated[
-        bool, typer.Option("--no-cache", help="Neither use nor fill the cache.", rich_help_panel=_READING)
+        bool,
+        typer.Option("--no-cache", metavar=_FLAG, help="Neither use nor fill the cache.", rich_help_panel=_READING),
     ] = False,
     refresh: Annotated[
-        bool, typer.Option("--refresh", help="Read anew and keep the new results.", rich_help_panel=_READING)
+        bool,
+        typer.Option("--refresh", metavar=_FLAG, help="Read anew and keep the new results.", rich_help_panel=_READING),
     ] = False,
     timeout: Annotated[
-        float | None, typer.Option(min=0.001, help="Seconds for one item.", rich_help_panel=_READING)
+        float | None, typer.Option(metavar="SECONDS", min=0.001, help="Seconds for one item.", rich_help_panel=_READING)
     ] = None,
     out: Annotated[str, typer.Option(metavar="FILE|-", help="Where results go.", rich_help_panel=_OUTPUT)] = "-",
     output_format: Annotated[
         OutputFormat | None,
-        typer.Option("--format", help="Default: by the suffix of --out, else jsonl.", rich_help_panel=_OUTPUT),
+        typer.Option(
+            "--format",
+            metavar="|".join(known.value for known in OutputFormat),
+            parser=_parsed_format,
+            help="Default: by the suffix of --out, else jsonl.",
+            rich_help_panel=_OUTPUT,
+        ),
     ] = None,
     annotate: Annotated[
         Path | None,
         typer.Option(metavar="DIR", help="Write each page with its boxes drawn here.", rich_help_panel=_OUTPUT),
     ] = None,
     resume: Annotated[
-        bool, typer.Option("--resume", help="Skip what the JSONL file --out already holds.", rich_help_panel=_OUTPUT)
+        bool,
+        typer.Option(
+            "--resume", metavar=_FLAG, help="Skip what the JSONL file --out already holds.", rich_help_panel=_OUTPUT
+        ),
     ] = False,
     ordered: Annotated[
         bool,
         typer.Option(
-            "--ordered/--unordered", help="In the order of the sources, or as ready.", rich_help_panel=_OUTPUT
+            "--ordered/--unordered",
+            metavar=_FLAG,
+            help="In the order of the sources, or as ready.",
+            rich_help_panel=_OUTPUT,
         ),
     ] = True,
     target: Annotated[
@@ -127,20 +182,29 @@ def recognize(
         ),
     ] = "",
     concurrency: Annotated[
-        int, typer.Option(min=1, max=1024, help="Files on their way at once.", rich_help_panel=_RUNNING)
+        int, typer.Option(metavar="N", min=1, max=1024, help="Files on their way at once.", rich_help_panel=_RUNNING)
     ] = 8,
     digest_first: Annotated[
         bool,
-        typer.Option("--digest-first", help="Ask the cache by hash before sending a file.", rich_help_panel=_RUNNING),
+        typer.Option(
+            "--digest-first",
+            metavar=_FLAG,
+            help="Ask the cache by hash before sending a file.",
+            rich_help_panel=_RUNNING,
+        ),
     ] = False,
     quiet: Annotated[
-        bool, typer.Option("--quiet", "-q", help="No progress bar and no summary.", rich_help_panel=_RUNNING)
+        bool,
+        typer.Option("--quiet", "-q", metavar=_FLAG, help="No progress bar and no summary.", rich_help_panel=_RUNNING),
     ] = False,
     verbose: Annotated[
-        bool, typer.Option("--verbose", "-v", help="Tell of connections and logs.", rich_help_panel=_RUNNING)
+        bool,
+        typer.Option("--verbose", "-v", metavar=_FLAG, help="Tell of connections and logs.", rich_help_panel=_RUNNING),
     ] = False,
 ) -> None:
     """Reads images and documents; gives one record a page.
+
+    A PATH that does not exist is bad usage: nothing is read. A missing name on standard input fails alone.
 
     Exit status: 0 all read, 1 some failed, 2 nothing could start or bad usage, 130 interrupted (what is done is kept).
     """
@@ -173,7 +237,7 @@ def recognize(
             output_format=output_format or format_for(out),
             annotate=annotate,
             resume=resume,
-            target=target,
+            target=checked_target(target) if target else "",
             quiet=quiet,
             verbose=verbose,
         ).run()
@@ -196,16 +260,20 @@ def providers(
     target: Annotated[
         str, typer.Option(metavar="HOST:PORT", help="A running gateway. Without it, one is started for the question.")
     ] = "",
-    as_json: Annotated[bool, typer.Option("--json", help="JSON for programs.")] = False,
+    as_json: Annotated[bool, typer.Option("--json", metavar=_FLAG, help="JSON for programs.")] = False,
 ) -> None:
     """Lists the providers: what each reads, its limits, its state now."""
-    _end_with(lambda: commands.providers(target, as_json=as_json))
+    _end_with(lambda: commands.providers(checked_target(target) if target else "", as_json=as_json))
 
 
 def parsed_region(text: str) -> Region:
     """The region that ``x,y,w,h`` names. Raises UsageProblem."""
     try:
         x, y, width, height = (float(part) for part in text.split(","))
+    except ValueError:
+        message = f"--region wants four numbers, X,Y,WIDTH,HEIGHT in pixels, for example 10,20,300,40, not {text!r}"
+        raise UsageProblem(message) from None
+    try:
         return Region(x, y, width, height)
     except ValueError as error:
-        raise UsageProblem(f"--region wants x,y,width,height in pixels, not {text!r} ({error})") from error
+        raise UsageProblem(f"--region {text}: {error}") from error

@@ -27,7 +27,8 @@ from ocrmux_client.backoff import Backoff
 from ocrmux_client.errors import SOURCE_UNREADABLE, OcrMuxError
 from ocrmux_client.items import Item, ReadingConfig, Region
 from ocrmux_client.reading import Reading
-from ocrmux_client.recognition_stream import RecognitionStream, StreamPolicy
+from ocrmux_client.recognition_stream import RecognitionStream
+from ocrmux_client.stream_policy import StreamPolicy
 
 RECEIVE_MAX_BYTES = 64 << 20
 UNARY_MAX_BYTES = 3 << 20
@@ -95,7 +96,7 @@ class OcrMuxClient:
         """Reads one image or document, waiting at most ``timeout_s`` seconds for each try.
 
         Raises OcrMuxError for an item that cannot be read as a whole; an error of a single page stands in the Reading.
-        Content above 3 MiB goes in chunks, so that a server's default message limit does not matter.
+        Content above 3 MiB, or above a server's lower limit on messages, goes in chunks over a stream.
         """
         config = config or ReadingConfig()
         data = content if isinstance(content, bytes) else await _file_content(content)
@@ -105,9 +106,14 @@ class OcrMuxClient:
             image=ImagePayload(content=data), regions=[region.to_proto() for region in regions], password=password
         )
         request = RecognizeRequest(recognition=config.recognition(), normalization=config.normalization(), item=item)
-        response = await self._again(
-            lambda: self._preprocess.Recognize(request, timeout=timeout_s, metadata=self._metadata)
-        )
+        try:
+            response = await self._again(
+                lambda: self._preprocess.Recognize(request, timeout=timeout_s, metadata=self._metadata)
+            )
+        except OcrMuxError as error:
+            if not _is_message_limit(error):
+                raise
+            return await self._recognize_in_chunks(data, config, regions, password, timeout_s)
         return Reading(tuple(response.answers))
 
     async def stream_recognize(
@@ -127,7 +133,7 @@ class OcrMuxClient:
         config = config or ReadingConfig()
         policy = policy or StreamPolicy()
         stream_config = RecognizeStreamConfig(
-            recognition=config.recognition(), normalization=config.normalization(), ordered=False
+            recognition=config.recognition(), normalization=config.normalization(), ordered=False, batched_answers=True
         )
         stream = RecognitionStream(
             lambda: self._preprocess.StreamRecognize(metadata=self._metadata), stream_config, items, policy
@@ -145,7 +151,10 @@ class OcrMuxClient:
         password: str = "",
         timeout_s: float = 120.0,
     ) -> NormalizeResponse:
-        """One page made fit for recognition, without reading it. Raises OcrMuxError."""
+        """One page made fit for recognition, without reading it. Raises OcrMuxError.
+
+        The content goes in one message: above the server's limit on those the call fails with RESOURCE_EXHAUSTED.
+        """
         config = config or ReadingConfig()
         data = content if isinstance(content, bytes) else await _file_content(content)
         item = SourceItem(image=ImagePayload(content=data), password=password)
@@ -189,6 +198,12 @@ class OcrMuxClient:
                 if not passing or failures > self._backoff.attempts:
                     raise failure from error
                 await asyncio.sleep(self._backoff.wait_s(failures, at_least_s=failure.retry_after_s))
+
+
+def _is_message_limit(error: OcrMuxError) -> bool:
+    """Whether gRPC itself refused a message for its size, before any service saw it."""
+    too_large = error.code is grpc.StatusCode.RESOURCE_EXHAUSTED and not error.reason
+    return too_large and "larger than max" in error.message
 
 
 async def _file_content(path: Path) -> bytes:

@@ -27,6 +27,7 @@ from ocrmux_client.backoff import Backoff
 from ocrmux_client.client import OcrMuxClient
 from ocrmux_client.errors import OcrMuxError, ServicesNotRunning, UsageProblem
 from ocrmux_client.exporters import OutputFormat, exporter_for
+from ocrmux_client.listen_address import check_free
 from ocrmux_client.pair import ServicePair
 from ocrmux_client.progress import RunProgress
 from ocrmux_client.providers_table import providers_json, providers_table
@@ -39,6 +40,14 @@ _REACH_TIMEOUT_S = 10.0
 _SERVE_POLL_S = 0.2
 _SETTLE_TIMEOUT_S = 20.0
 _SETTLE_POLL_S = 0.2
+_SERVING = """
+preprocess service  {preprocess}  (images and documents in, results out)
+gateway             {gateway}  (images that are fit for OCR)
+
+try:  ocrmux recognize FILE --target {preprocess} --format txt
+      ocrmux providers --target {gateway}
+Ctrl-C stops both.
+"""
 
 
 class ExitStatus(enum.IntEnum):
@@ -132,6 +141,8 @@ class RecognizeCommand:
             try:
                 await run.run(client, walked, fresh=not self.resume, watch=watch)
             except OcrMuxError as error:
+                if error.code is grpc.StatusCode.UNIMPLEMENTED:
+                    return _wrong_server(target, wanted="preprocess service", perhaps="gateway")
                 try:
                     watch()
                 except ServicesNotRunning as death:
@@ -155,31 +166,33 @@ class RecognizeCommand:
             _say(console, "ocrmux: interrupted; what is done is kept")
             return ExitStatus.INTERRUPTED
         if ending is not None:
-            _say(console, f"ocrmux: {ending}{_hint(ending)}")
+            _say(console, f"ocrmux: {ending}")
             return ExitStatus.SOME_FAILED if summary.pages else ExitStatus.NOT_STARTED
         return ExitStatus.SOME_FAILED if summary.errors else ExitStatus.OK
 
 
 def serve(host: str, preprocess_port: int, gateway_port: int) -> ExitStatus:
-    """Runs the pair until SIGINT or SIGTERM. Raises ServicesNotRunning if it does not start."""
-    console = _error_console()
+    """Runs the pair until SIGINT or SIGTERM; tells of it on standard output, logs on standard error.
+
+    Raises UsageProblem for ports that cannot be had, ServicesNotRunning if the pair does not start.
+    """
+    if preprocess_port == gateway_port != 0:
+        raise UsageProblem(f"both services cannot listen at port {gateway_port}")
+    check_free(host, gateway_port, "--gateway-port")
+    check_free(host, preprocess_port, "--preprocess-port")
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, _interrupt)  # also where a script's & has it ignored
     try:
         with ServicePair(
             host=host, preprocess_port=preprocess_port, gateway_port=gateway_port, log_to_stderr=True
         ) as pair:
-            _say(console, f"\npreprocess service  {pair.preprocess_target}  (images and documents in, results out)")
-            _say(console, f"gateway             {pair.gateway_target}  (images that are fit for OCR)\n")
-            _say(console, f"try:  ocrmux recognize FILE --target {pair.preprocess_target} --format txt")
-            _say(console, f"      ocrmux providers --target {pair.gateway_target}")
-            _say(console, "Ctrl-C stops both.\n")
+            typer.echo(_SERVING.format(preprocess=pair.preprocess_target, gateway=pair.gateway_target))
             try:
                 while True:
                     time.sleep(_SERVE_POLL_S)
                     pair.check()
             except ServicesNotRunning as death:
-                _say(console, f"ocrmux: {death}")
+                _say(_error_console(), f"ocrmux: {death}")
                 return ExitStatus.SOME_FAILED
     except KeyboardInterrupt:
         return ExitStatus.OK
@@ -214,10 +227,9 @@ async def _list_providers(target: str) -> ListProvidersResponse:
         try:
             return await client.list_providers()
         except OcrMuxError as error:
-            hint = "; is this a preprocess service? --target wants the gateway here"
-            unimplemented = error.code is grpc.StatusCode.UNIMPLEMENTED
-            message = f"{target}: {error.message}{hint if unimplemented else ''}"
-            raise OcrMuxError(error.code, error.reason, message) from error
+            if error.code is grpc.StatusCode.UNIMPLEMENTED:
+                raise _wrong_server(target, wanted="gateway", perhaps="preprocess service") from error
+            raise OcrMuxError(error.code, error.reason, f"{target}: {error.message}") from error
 
 
 async def _list_settled_providers(target: str) -> ListProvidersResponse:
@@ -259,10 +271,8 @@ def _cancel_once(task: asyncio.Future[Any]) -> Callable[[], None]:
     return cancel
 
 
-def _hint(error: BaseException) -> str:
-    if isinstance(error, OcrMuxError) and error.code is grpc.StatusCode.UNIMPLEMENTED:
-        return "; is this a gateway? --target wants the preprocess service here"
-    return ""
+def _wrong_server(target: str, *, wanted: str, perhaps: str) -> UsageProblem:
+    return UsageProblem(f"{target} is no {wanted}, perhaps a {perhaps}; --target wants the address of a {wanted} here")
 
 
 def _error_console() -> Console:

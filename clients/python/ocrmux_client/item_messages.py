@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import grpc
@@ -17,7 +17,7 @@ from ocrmux.ocr.v1.image_pb2 import (
     ImagePayload,
 )
 from ocrmux.ocr.v1.recognition_pb2 import StreamLimits
-from ocrmux.preprocess.v1.preprocess_pb2 import SourceItem, StreamRecognizeRequest
+from ocrmux.preprocess.v1.preprocess_pb2 import SourceItem, SourceItemBatch, StreamRecognizeRequest
 from ocrmux_client.errors import SOURCE_UNREADABLE, item_status
 from ocrmux_client.items import Item
 
@@ -65,10 +65,26 @@ def load(item: Item) -> bytes:
         raise _unreadable(item.content, error) from error
 
 
-def digest_message(item: Item, content: bytes) -> StreamRecognizeRequest:
-    """The item by its digest only."""
-    digest = ContentDigest(algorithm=DIGEST_ALGORITHM_SHA256, value=hashlib.sha256(content).digest())
-    return StreamRecognizeRequest(item=source_item(item, ImagePayload(digest=digest)))
+def by_digest(item: Item) -> SourceItem:
+    """The item by its digest only; blocks while a file is hashed, never holding it whole. Raises ItemRefused."""
+    if isinstance(item.content, bytes):
+        value = hashlib.sha256(item.content).digest()
+    else:
+        try:
+            with item.content.open("rb") as file:
+                value = hashlib.file_digest(file, "sha256").digest()
+        except OSError as error:
+            raise _unreadable(item.content, error) from error
+    return source_item(item, ImagePayload(digest=ContentDigest(algorithm=DIGEST_ALGORITHM_SHA256, value=value)))
+
+
+def together(items: Sequence[SourceItem], limits: StreamLimits) -> Iterator[StreamRecognizeRequest]:
+    """The items in one message where that fits and saves any, else each in its own."""
+    batch = StreamRecognizeRequest(batch=SourceItemBatch(items=items))
+    if len(items) > 1 and not 0 < limits.max_message_bytes < batch.ByteSize():
+        yield batch
+    else:
+        yield from (StreamRecognizeRequest(item=item) for item in items)
 
 
 def content_messages(item: Item, content: bytes, limits: StreamLimits) -> Iterator[StreamRecognizeRequest]:

@@ -11,7 +11,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
@@ -49,7 +49,7 @@ class ServiceProcess:
         self._env = {f"{command.env_prefix}LISTEN": listen, f"{command.env_prefix}READY_FILE": str(self._ready_file)}
         if self.log_file is not None:
             self._env |= {f"{command.env_prefix}LOG_FORMAT": "pretty"}
-        self._arguments = [sys.executable, "-P", "-m", "ocrmux_client.leash", command.module]
+        self._arguments = [sys.executable, "-P", "-m", "ocrmux_client.leash", str(folder), command.module]
         self._process: subprocess.Popen[bytes] | None = None
 
     def start(self, env: Mapping[str, str]) -> None:
@@ -110,8 +110,8 @@ class ServicePair:
     """Both services, or the gateway alone, running while the context is open.
 
     Entering blocks until both serve and raises ServicesNotRunning if they do not within ``start_timeout_s`` seconds
-    each; leaving stops them. They log to files in a temporary folder, which stays behind (``log_folder``) only when a
-    service failed or ``keep_logs`` was called, or to standard error.
+    each; leaving stops them. They log to standard error, or to files in a temporary folder (``log_folder``). That stays
+    behind only when a service failed, of which the error tells, or ``keep_logs`` was called.
     """
 
     def __init__(
@@ -138,13 +138,14 @@ class ServicePair:
         )
         self.gateway_target = ""
         self.preprocess_target = ""
+        self._logs_to_stderr = log_to_stderr
         self._keeps_logs = False
 
     def __enter__(self) -> Self:
         try:
-            self._start()
+            with self._keeping_logs_of_failures():
+                self._start()
         except BaseException:
-            self._keeps_logs = True
             self.stop()
             raise
         return self
@@ -156,12 +157,9 @@ class ServicePair:
 
     def check(self) -> None:
         """Raises ServicesNotRunning if a service has died."""
-        try:
+        with self._keeping_logs_of_failures():
             self._gateway.check()
             self._preprocess.check()
-        except ServicesNotRunning:
-            self._keeps_logs = True
-            raise
 
     def keep_logs(self) -> None:
         """Leaves the logs where they are when the services have stopped."""
@@ -173,6 +171,16 @@ class ServicePair:
         self._gateway.stop(STOP_TIMEOUT_S)
         if not self._keeps_logs:
             shutil.rmtree(self.log_folder, ignore_errors=True)
+
+    @contextlib.contextmanager
+    def _keeping_logs_of_failures(self) -> Iterator[None]:
+        try:
+            yield
+        except ServicesNotRunning as failure:
+            if self._logs_to_stderr:
+                raise
+            self._keeps_logs = True
+            raise ServicesNotRunning(f"{failure}\nthe logs are kept in {self.log_folder}") from failure
 
     def _start(self) -> None:
         self._tell("starting the gateway")

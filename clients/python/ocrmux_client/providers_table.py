@@ -5,9 +5,8 @@ from __future__ import annotations
 import json
 
 from google.protobuf import json_format
-from rich import box
 from rich.console import Group, RenderableType
-from rich.markup import escape
+from rich.padding import Padding
 from rich.table import Table
 from rich.text import Text
 
@@ -17,10 +16,13 @@ from ocrmux.gateway.v1.gateway_pb2 import (
     ProviderFeature,
     ProviderKind,
     ProviderState,
+    Route,
 )
 from ocrmux.ocr.v1.recognition_pb2 import Feature
 
 _STYLES = {"serving": "green", "starting": "yellow", "not configured": "dim", "rested": "red", "quota spent": "red"}
+_LANGUAGES_SHOWN = 10
+_INDENT = 2
 
 
 def providers_json(response: ListProvidersResponse) -> str:
@@ -32,54 +34,77 @@ def providers_json(response: ListProvidersResponse) -> str:
 
 
 def providers_table(response: ListProvidersResponse) -> RenderableType:
-    """A row a provider and feature, then what is to be said of single ones, then the routes."""
-    table = Table(box=box.SIMPLE_HEAD, padding=(0, 1, 0, 0), pad_edge=False)
-    for column in ("provider", "state", "kind", "feature"):
-        table.add_column(column, no_wrap=True)
-    for column in ("model", "takes", "quota", "now"):
-        table.add_column(column, overflow="fold")
+    """A block a provider, then the routes; for 80 columns, so not every detail: ``providers_json`` has those."""
+    blocks: list[RenderableType] = []
     for provider in response.providers:
-        for index, feature in enumerate(provider.features or [None]):
-            cells = _provider_cells(provider) if index == 0 else ("", "", "")
-            table.add_row(*cells, *_feature_cells(provider, feature))
-    details = [
-        Text(f"{provider.name}: {provider.state_detail}", "dim")
-        for provider in response.providers
-        if provider.state_detail
-    ]
-    routes = Table(box=box.SIMPLE_HEAD, padding=(0, 1, 0, 0), pad_edge=False)
-    for column in ("route", "feature", "providers, first choice first"):
-        routes.add_column(column, overflow="fold")
-    for route in response.routes:
-        feature_name = _words(Feature.Name(route.feature), "FEATURE_")
-        routes.add_row(escape(route.name), feature_name, escape(" → ".join(route.providers)))
-    return Group(table, *details, *([routes] if response.routes else []))
+        blocks += [_title(provider), Padding(_facts(provider), (0, 0, 1, _INDENT))]
+    if response.routes:
+        blocks += [
+            Text("routes, first choice first", "bold"),
+            Padding(_routes(list(response.routes)), (0, 0, 0, _INDENT)),
+        ]
+    return Group(*blocks) if blocks else Text("the gateway has no providers")
 
 
-def _provider_cells(provider: Provider) -> tuple[str, str, str]:
+def _title(provider: Provider) -> Text:
     state = _words(ProviderState.Name(provider.state), "PROVIDER_STATE_")
-    styled = f"[{_STYLES[state]}]{state}[/]" if state in _STYLES else state
-    return f"[bold]{escape(provider.name)}[/]", styled, _words(ProviderKind.Name(provider.kind), "PROVIDER_KIND_")
+    kind = _words(ProviderKind.Name(provider.kind), "PROVIDER_KIND_")
+    title = Text.assemble((provider.name, "bold"), "  ", (state, _STYLES.get(state, "")), "  ", (kind, "dim"))
+    return title.append(f"  {provider.model}", "dim") if provider.model else title
 
 
-def _feature_cells(provider: Provider, feature: ProviderFeature | None) -> tuple[str, str, str, str, str]:
-    model = escape(provider.model)
-    if feature is None:
-        return "", model, "", "", ""
-    limits, quota = feature.limits, feature.quota
+def _facts(provider: Provider) -> Table:
+    table = _grid()
+    if provider.state_detail:
+        table.add_row("why", Text(provider.state_detail))
+    for feature in provider.features:
+        table.add_row(_words(Feature.Name(feature.feature), "FEATURE_"), Text(_takes(feature)))
+        table.add_row("", Text(_load(feature)))
+    if provider.languages:
+        table.add_row("languages", Text(_languages(list(provider.languages))))
+    return table
+
+
+def _routes(routes: list[Route]) -> Table:
+    table = _grid()
+    for route in routes:
+        feature = _words(Feature.Name(route.feature), "FEATURE_")
+        table.add_row(Text(f"{route.name}, {feature}"), Text(" → ".join(route.providers)))
+    return table
+
+
+def _grid() -> Table:
+    table = Table.grid(padding=(0, 2, 0, 0))
+    table.add_column(style="dim", no_wrap=True)
+    table.add_column()
+    return table
+
+
+def _takes(feature: ProviderFeature) -> str:
+    limits = feature.limits
     taken = [
         f"≤ {limits.max_bytes / 2**20:g} MiB" if limits.max_bytes else "",
         f"≤ {limits.max_pixels / 1e6:g} MP" if limits.max_pixels else "",
         f"{limits.min_side_px or ''}–{limits.max_side_px or ''} px" if limits.max_side_px or limits.min_side_px else "",
         f"aspect ≤ {limits.max_aspect:g}" if limits.max_aspect else "",
     ]
+    return f"images {', '.join(filter(None, taken)) or 'of any size'}"
+
+
+def _load(feature: ProviderFeature) -> str:
+    quota = feature.quota
     rates = [
         f"{quota.requests_per_second:g}/s" if quota.requests_per_second else "",
         f"{quota.max_concurrency} at once" if quota.max_concurrency else "",
     ]
-    load = f"{quota.in_progress} running\n{quota.waiting} waiting"
-    name = _words(Feature.Name(feature.feature), "FEATURE_")
-    return name, model, "\n".join(filter(None, taken)), "\n".join(filter(None, rates)) or "no limit", load
+    allowed = ", ".join(filter(None, rates)) or "no limit"
+    return f"quota {allowed}; now {quota.in_progress} running, {quota.waiting} waiting"
+
+
+def _languages(languages: list[str]) -> str:
+    shown = ", ".join(languages[:_LANGUAGES_SHOWN])
+    rest = len(languages) - _LANGUAGES_SHOWN
+    return f"{shown} and {rest} more" if rest > 0 else shown
 
 
 def _words(name: str, prefix: str) -> str:

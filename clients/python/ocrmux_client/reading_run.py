@@ -15,12 +15,12 @@ from ocrmux_client.client import OcrMuxClient
 from ocrmux_client.exporters import Exporter
 from ocrmux_client.items import Item, ReadingConfig, Region
 from ocrmux_client.progress import RunProgress
-from ocrmux_client.recognition_stream import StreamPolicy
 from ocrmux_client.records import PageRecord
 from ocrmux_client.result_sink import ResultSink
 from ocrmux_client.resume import source_key
 from ocrmux_client.run_summary import RunSummary
 from ocrmux_client.sources import read_ahead
+from ocrmux_client.stream_policy import StreamPolicy
 
 _WATCH_S = 0.5
 

@@ -5,51 +5,32 @@ from __future__ import annotations
 import asyncio
 from collections import deque
 from collections.abc import AsyncGenerator, AsyncIterable, Callable, Coroutine, Iterable
-from dataclasses import dataclass, field
-from typing import Any, TypeAlias
+from dataclasses import dataclass
+from typing import Any, TypeAlias, TypeVar
 
 import grpc
 from google.rpc import status_pb2
 
 from ocrmux.ocr.v1.recognition_pb2 import PageAnswer, StreamLimits
-from ocrmux.preprocess.v1.preprocess_pb2 import RecognizeStreamConfig, StreamRecognizeRequest, StreamRecognizeResponse
+from ocrmux.preprocess.v1.preprocess_pb2 import (
+    RecognizeStreamConfig,
+    SourceItem,
+    StreamRecognizeRequest,
+    StreamRecognizeResponse,
+)
 from ocrmux_client import item_messages
 from ocrmux_client.answer_order import AnswerOrder
-from ocrmux_client.backoff import Backoff
 from ocrmux_client.errors import CONNECTION_LOST, PROTOCOL_BROKEN, OcrMuxError, item_status
 from ocrmux_client.items import Item
+from ocrmux_client.stream_policy import StreamPolicy
 from ocrmux_client.stream_source import StreamSource
 
 StreamCall: TypeAlias = "grpc.aio.StreamStreamCall[StreamRecognizeRequest, StreamRecognizeResponse]"
 _SEND_ELSEWHERE = frozenset({"DRAINING", "SERVER_BUSY"})
+_DIGESTS_TOGETHER_MAX = 32
+_HASHED_TOGETHER_MAX_BYTES = 32 << 20  # a message of digests waits no longer than this takes to hash
 
-
-@dataclass(frozen=True, slots=True)
-class StreamPolicy:
-    """How a stream is driven.
-
-    ``concurrency``: items sent and not yet answered, at most; the server's own limit may be lower. ``sends_per_item``:
-    how often one item is sent before a broken connection counts as its own fault. ``silence_s``: seconds without a word
-    from the server, while items are with it, after which the connection counts as lost. ``on_reconnect`` hears of each
-    break: failures in a row, seconds until the next try, the cause.
-    """
-
-    concurrency: int = 8
-    ordered: bool = True
-    digest_first: bool = False
-    sends_per_item: int = 4
-    silence_s: float = 600.0
-    backoff: Backoff = field(default_factory=Backoff)
-    on_reconnect: Callable[[int, float, OcrMuxError], None] | None = None
-
-    def __post_init__(self) -> None:
-        if self.concurrency < 1 or self.sends_per_item < 1 or self.silence_s <= 0:
-            raise ValueError("concurrency, sends_per_item and silence_s are above 0")
-
-    @property
-    def reorder_span(self) -> int:
-        """Items that may be started while an earlier one still holds back their answers."""
-        return max(64, 4 * self.concurrency)
+T = TypeVar("T")
 
 
 @dataclass(slots=True)
@@ -203,8 +184,9 @@ class RecognitionStream:
             kind = response.WhichOneof("message")
             if kind == "limits" and not self._limits.done():
                 self._limits.set_result(response.limits)
-            elif kind == "answer" and self._limits.done():
-                self._take(response.answer)
+            elif kind in {"answer", "batch"} and self._limits.done():
+                for answer in response.batch.answers if kind == "batch" else (response.answer,):
+                    self._take(answer)
                 await self._until_taken()
             else:
                 message = f"the server sent {kind} {'after' if self._limits.done() else 'before'} its limits"
@@ -273,7 +255,10 @@ class RecognitionStream:
             await call.write(StreamRecognizeRequest(config=self._config))
             limits = await self._limits
             while (entry := await self._next_entry(limits)) is not None:
-                await self._send(call, entry, limits)
+                if entry.by_digest:
+                    await self._send_digests(call, entry, limits)
+                else:
+                    await self._send(call, entry, limits)
             await call.done_writing()
         except (grpc.aio.AioRpcError, asyncio.InvalidStateError):
             return  # the call has ended; the reader tells why
@@ -294,7 +279,7 @@ class RecognitionStream:
                 await _first(self._changed.wait(), self._source.wait())
         return None
 
-    def _with_room(self, limits: StreamLimits) -> _Entry | None:
+    def _with_room(self, limits: StreamLimits, *, by_digest_only: bool = False) -> _Entry | None:
         """The first waiting item if the window has room for it; answers here what cannot be sent at all."""
         while self._waiting and not self._backed_up:
             entry = self._waiting[0]
@@ -304,7 +289,7 @@ class RecognitionStream:
                 self._waiting.popleft()
                 self._answer_here(entry, refusal.status)
                 continue
-            if not self._fits(entry.size_bytes, limits):
+            if not self._fits(entry.size_bytes, limits) or (by_digest_only and not entry.by_digest):
                 return None
             self._waiting.popleft()
             self._in_flight[entry.item.request_id] = entry
@@ -317,22 +302,46 @@ class RecognitionStream:
         over = 0 < limits.max_bytes_in_flight < held_bytes + size_bytes
         return not self._in_flight or (len(self._in_flight) < window and not over)
 
+    async def _send_digests(self, call: StreamCall, first: _Entry, limits: StreamLimits) -> None:
+        """Sends the digest of this item, and of those that are ready behind it, in one message."""
+        hashed: list[tuple[_Entry, SourceItem]] = []
+        hashed_bytes, entry = 0, first
+        while True:
+            self._source.look_ahead()
+            if (item := await self._prepared(entry, item_messages.by_digest)) is not None:
+                hashed.append((entry, item))
+            hashed_bytes += entry.size_bytes
+            if len(hashed) == _DIGESTS_TOGETHER_MAX or hashed_bytes > _HASHED_TOGETHER_MAX_BYTES:
+                break
+            self._admit()
+            if (after := self._with_room(limits, by_digest_only=True)) is None:
+                break
+            entry = after
+        self._last_word_s = asyncio.get_running_loop().time()
+        for entry, _ in hashed:
+            entry.sends += 1
+        for message in item_messages.together([item for _, item in hashed], limits):
+            await call.write(message)
+
     async def _send(self, call: StreamCall, entry: _Entry, limits: StreamLimits) -> None:
-        try:
-            content = await asyncio.to_thread(item_messages.load, entry.item)
-        except item_messages.ItemRefused as refusal:
-            del self._in_flight[entry.item.request_id]
-            self._answer_here(entry, refusal.status)
+        content = await self._prepared(entry, item_messages.load)
+        if content is None:
             return
         self._last_word_s = asyncio.get_running_loop().time()
         entry.sends += 1
-        if entry.by_digest:
-            await call.write(item_messages.digest_message(entry.item, content))
-            return
         for message in item_messages.content_messages(entry.item, content, limits):
             if self._in_flight.get(entry.item.request_id) is not entry:
                 return  # answered already, refused by its announcement
             await call.write(message)
+
+    async def _prepared(self, entry: _Entry, prepare: Callable[[Item], T]) -> T | None:
+        """What ``prepare`` makes of the item, on a thread; None if the item had to be answered here."""
+        try:
+            return await asyncio.to_thread(prepare, entry.item)
+        except item_messages.ItemRefused as refusal:
+            del self._in_flight[entry.item.request_id]
+            self._answer_here(entry, refusal.status)
+            return None
 
     def _answer_here(self, entry: _Entry, status: status_pb2.Status) -> None:
         self._give(entry, PageAnswer(request_id=entry.item.request_id, last_page=True, error=status))

@@ -89,6 +89,10 @@ class PageRecord:
             "model": self.provenance.model or None,
             "cache": self.cache,
             "attempts": self.provenance.attempts,
+            "fallbacks": [
+                {"provider": passed.provider, "reason": passed.reason} for passed in self.provenance.fallbacks
+            ],
+            "billed_units": self.provenance.billed_units,
             "timings_ms": {stage: round(getattr(timings, f"{stage}_ms"), 3) for stage in _STAGES},
         }
         if not self.ok:

@@ -8,12 +8,42 @@ from pathlib import Path
 
 from ocrmux_client.records import PageRecord
 
-_LISTED_MAX = 20
+_GROUPS_MAX = 20
+_NAMED_MAX = 20
+_NAMED_OF_SEVERAL_MAX = 5
+_OF_THE_ORDER = frozenset(
+    {
+        "FEATURE_UNSUPPORTED_BY_PROVIDER",
+        "FIELD_INVALID",
+        "PROFILE_UNKNOWN",
+        "PROVIDER_NOT_CONFIGURED",
+        "PROVIDER_UNKNOWN",
+    }
+)
+"""Reasons that lie in how the run was asked for, so that the names of the items tell nothing more."""
+
+
+@dataclass(slots=True)
+class _FailureGroup:
+    """Failures with one code, reason and message; the places of the first ones."""
+
+    reason: str
+    failures: int = 0
+    places: list[str] = field(default_factory=list)
+
+    def lines(self, cause: str, named_max: int) -> Iterator[str]:
+        if self.failures == 1:
+            yield f"  {self.places[0]}: {cause}"
+            return
+        yield f"  {self.failures} times {cause}"
+        yield from (f"    {place}" for place in self.places[:named_max])
+        if self.failures > named_max:
+            yield f"    … and {self.failures - named_max} more"
 
 
 @dataclass(slots=True)
 class RunSummary:
-    """Counts of pages; the first failures in words."""
+    """Counts of pages; the first failures in words, bounded in number."""
 
     pages: int = 0
     sources_done: int = 0
@@ -23,7 +53,7 @@ class RunSummary:
     pictures: int = 0
     not_drawn: int = 0
     bugs: int = 0
-    failures: list[str] = field(default_factory=list)
+    _groups: dict[str, _FailureGroup] = field(default_factory=dict)
 
     def count(self, record: PageRecord, *, last_page: bool) -> None:
         """Adds one page."""
@@ -33,18 +63,23 @@ class RunSummary:
         if not record.ok:
             self.errors += 1
             self.bugs += record.status == "INTERNAL"
-            if len(self.failures) < _LISTED_MAX:
-                reason = f"{record.status} {record.reason}".rstrip()
-                self.failures.append(f"{record.place}: {reason}: {record.message}")
+            self._remember(record)
 
     def failure_lines(self) -> Iterator[str]:
-        """The failures, at most 20 and then how many more."""
-        if self.failures:
-            yield "not read:"
-        for failure in self.failures:
-            yield f"  {failure}"
-        if self.errors > len(self.failures):
-            yield f"  … and {self.errors - len(self.failures)} more"
+        """The failures, those with one cause together and the first of them named; bounded in number."""
+        groups = self._groups
+        if not groups:
+            return
+        first_cause, first = next(iter(groups.items()))
+        if first.failures == self.pages > 1 and first.reason in _OF_THE_ORDER:
+            yield f"not read: all {_counted(self.sources_done, 'item')} failed: {first_cause}"
+            return
+        yield "not read:"
+        named_max = _NAMED_MAX if len(groups) == 1 else _NAMED_OF_SEVERAL_MAX
+        for cause, group in groups.items():
+            yield from group.lines(cause, named_max)
+        if rest := self.errors - sum(group.failures for group in groups.values()):
+            yield f"  … and {rest} more"
 
     def line(self, elapsed_s: float, pictures_in: Path | None) -> str:
         """The run in one line."""
@@ -61,6 +96,17 @@ class RunSummary:
         if self.not_drawn:
             parts.append(f"{_counted(self.not_drawn, 'page')} that cannot be drawn")
         return ", ".join(parts)
+
+    def _remember(self, record: PageRecord) -> None:
+        cause = f"{record.status} {record.reason}".rstrip() + f": {record.message}"
+        group = self._groups.get(cause)
+        if group is None:
+            if len(self._groups) == _GROUPS_MAX:
+                return
+            group = self._groups[cause] = _FailureGroup(record.reason)
+        group.failures += 1
+        if len(group.places) < _NAMED_MAX:
+            group.places.append(record.place)
 
 
 def _counted(number: int, noun: str) -> str:

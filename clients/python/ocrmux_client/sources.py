@@ -20,16 +20,27 @@ _AHEAD = 64
 
 
 def check_paths(arguments: Sequence[str]) -> None:
-    """Raises UsageProblem for the first argument that names nothing."""
+    """Raises UsageProblem, one line for all of them, if arguments name nothing.
+
+    Names on standard input are not looked at: a missing one is an error of that item alone, when its turn comes.
+    """
     if list(arguments).count(STANDARD_INPUT) > 1:
         raise UsageProblem("standard input (-) can be named once only")
+    missing: list[str] = []
+    unmatched: list[str] = []
     for argument in arguments:
         if argument == STANDARD_INPUT or os.path.lexists(argument):
             continue
         if not glob.has_magic(argument):
-            raise UsageProblem(f"there is no file or folder {argument}")
-        if not any(_matches(argument)):
-            raise UsageProblem(f"nothing matches {argument}")
+            missing.append(argument)
+        elif not any(_matches(argument)):
+            unmatched.append(argument)
+    told = [
+        f"there is no file or folder {', '.join(missing)}" if missing else "",
+        f"nothing matches {', '.join(unmatched)}" if unmatched else "",
+    ]
+    if missing or unmatched:
+        raise UsageProblem(f"{'; '.join(filter(None, told))} (nothing was read)")
 
 
 def walk(

@@ -20,13 +20,16 @@ class StreamSource:
         self._pull: asyncio.Task[Item | None] | None = None
         self.exhausted = False
 
+    def look_ahead(self) -> None:
+        """Has the next item fetched meanwhile; does not wait."""
+        if self._pull is None and not self.exhausted:
+            self._pull = asyncio.create_task(self._next())
+
     async def wait(self) -> None:
         """Returns once ``take`` has something to tell: an item, or the end."""
-        if self.exhausted:
-            return
-        if self._pull is None:
-            self._pull = asyncio.create_task(self._next())
-        await asyncio.wait({self._pull})
+        self.look_ahead()
+        if self._pull is not None:
+            await asyncio.wait({self._pull})
 
     def take(self) -> Item | None:
         """The item that is ready, or None."""

@@ -18,7 +18,7 @@ from ocrmux_client.backoff import Backoff
 from ocrmux_client.client import OcrMuxClient
 from ocrmux_client.items import Item, ReadingConfig, Region
 from ocrmux_client.reading import Reading
-from ocrmux_client.recognition_stream import StreamPolicy
+from ocrmux_client.stream_policy import StreamPolicy
 
 T = TypeVar("T")
 

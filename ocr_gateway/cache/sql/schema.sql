@@ -5,4 +5,5 @@ CREATE TABLE IF NOT EXISTS result (
     expires_at REAL    NOT NULL
 ) WITHOUT ROWID;
 
-CREATE INDEX IF NOT EXISTS result_by_expiry ON result (expires_at);
+-- Covers the sweep: what has expired, and the sum of what is left.
+CREATE INDEX IF NOT EXISTS result_by_expiry ON result (expires_at, bytes);

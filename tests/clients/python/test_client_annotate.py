@@ -109,6 +109,30 @@ def test_big_photos_become_jpeg(tmp_path: Path) -> None:
     assert target.suffix == ".jpg"
 
 
+@pytest.mark.parametrize("side_px", [400, 2400])
+def test_words_are_outlined_inside_their_line(side_px: int) -> None:
+    """A word's edges show on the line's wash, fainter than the line's own outline, on small and large pages."""
+    half, size = side_px // 2, (side_px, side_px)
+    bare = page(size, box(50, 80, side_px - 100, 60))
+    worded = page(size, box(50, 80, side_px - 100, 60))
+    worded.blocks[0].lines[0].words.append(Word(text="x", confidence=0.99, polygon=box(half, 85, 60, 50)))
+    blank = Image.new("RGB", size, "white")
+    without, with_words = annotated(blank, bare), annotated(blank, worded)
+    wash = red(without, half, 110)
+    edges = [min(red(with_words, x, 110) for x in (edge - 1, edge)) for edge in (half, half + 60)]
+    assert 200 < wash < 250
+    assert red(with_words, half + 30, 110) == wash
+    assert max(edges) < wash - 40
+    assert min(red(with_words, x, 110) for x in (49, 50)) < min(edges) - 20
+
+
+def red(picture: Image.Image, x: int, y: int) -> float:
+    """The red of a pixel: the less, the more of a green line covers it."""
+    pixel = picture.getpixel((x, y))
+    assert isinstance(pixel, tuple)
+    return pixel[0]
+
+
 def test_labels_and_words_stay_inside_the_picture() -> None:
     """A line that fills a tiny image, with words, is drawn without an error."""
     tiny = page((30, 12), box(0, 0, 30, 12), None)

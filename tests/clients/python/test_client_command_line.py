@@ -15,7 +15,8 @@ from typing import Any
 
 import pytest
 
-from tests.fakes.stub_servers import StubPlan, stub_gateway, stub_preprocess
+from ocrmux.ocr.v1.recognition_pb2 import PageAnswer
+from tests.fakes.stub_servers import StubPlan, pages_of, stub_gateway, stub_preprocess
 
 COMMAND = (sys.executable, "-c", "from ocrmux_client.cli import main; main()")
 
@@ -111,17 +112,24 @@ async def test_the_format_follows_the_suffix_of_out(folder: Path, tmp_path: Path
 @pytest.mark.parametrize(
     ("arguments", "told"),
     [
-        (["gone.png"], "there is no file or folder gone.png"),
-        (["gone*.png"], "nothing matches gone*.png"),
+        (["gone.png"], "ocrmux: there is no file or folder gone.png (nothing was read)"),
+        (["gone*.png"], "ocrmux: nothing matches gone*.png (nothing was read)"),
+        (["a.png", __file__, "b*", "c.png"], "no file or folder a.png, c.png; nothing matches b* (nothing was read)"),
         (["."], "no image or document in ."),
-        ([__file__, "--region", "1,2,3"], "--region wants x,y,width,height"),
-        ([__file__, "--region", "1,2,0,5"], "--region wants x,y,width,height"),
+        ([__file__, "--region", "1,2,3"], "--region wants four numbers, X,Y,WIDTH,HEIGHT in pixels, for example"),
+        ([__file__, "--region", "1,2,x,4"], "not '1,2,x,4'"),
+        ([__file__, "--region", "1,2,0,5"], "--region 1,2,0,5: a region needs x and y of 0 or more"),
+        ([__file__, "--target", "nonsense"], "--target wants HOST:PORT, [IPv6]:PORT, unix:PATH or dns:///HOST:PORT"),
+        ([__file__, "--target", "foo:bar"], "not 'foo:bar'"),
+        ([__file__, "--target", "http://foo:80"], "HOST:PORT (without http://)"),
         ([__file__, "--resume"], "--resume needs --format jsonl and --out FILE"),
         ([__file__, "--out", "nowhere/x.jsonl"], "nowhere/x.jsonl cannot be written"),
         ([__file__, "--provider", "a", "--route", "b"], "cannot be asked for at once"),
         ([__file__, "--no-cache", "--refresh"], "exclude each other"),
-        ([__file__, "--feature", "poem"], "poem"),
-        ([__file__, "--format", "hocr"], "hocr"),
+        ([__file__, "--feature", "poem"], "'poem' is no feature; there are text, table, id"),
+        ([__file__, "--format", "hocr"], "hocr, alto and pdf come in a later release"),
+        ([__file__, "--out", "x.pdf"], "hocr, alto and pdf come in a later release"),
+        ([__file__, "--format", "docx"], "'docx' is no format; there are jsonl, txt, csv, md"),
         ([], "PATH"),
     ],
 )
@@ -129,16 +137,92 @@ async def test_bad_usage_is_exit_status_2_with_a_clear_line(arguments: list[str]
     """What cannot be started as asked is told before anything is started."""
     ended = await ocrmux("recognize", *arguments, cwd=tmp_path)
     assert ended.status == 2
-    assert told in " ".join(ended.err.split())
-    assert "Traceback" not in ended.err
+    assert told in " ".join(ended.err.replace("│", " ").split())
+    assert not any(word in ended.err for word in ("Traceback", "Value error", "could not convert"))
+    assert await asyncio.to_thread(lambda: list(tmp_path.iterdir())) == []
 
 
-async def test_an_unreachable_target_is_exit_status_2(folder: Path) -> None:
-    """A wrong kind of server is told from a right one."""
+async def test_the_wrong_kind_of_server_is_exit_status_2(folder: Path) -> None:
+    """A gateway where the preprocess service belongs, or the other way round, is told in one plain line."""
+    async with stub_gateway() as gateway, stub_preprocess(StubPlan()) as preprocess:
+        read = await ocrmux("recognize", folder, "--target", gateway)
+        listed = await ocrmux("providers", "--target", preprocess)
+    wants = "; --target wants the address of a"
+    assert (read.status, listed.status) == (2, 2)
+    assert read.err == f"ocrmux: {gateway} is no preprocess service, perhaps a gateway{wants} preprocess service here\n"
+    assert listed.err == f"ocrmux: {preprocess} is no gateway, perhaps a preprocess service{wants} gateway here\n"
+
+
+async def test_a_taken_port_is_told_in_one_line() -> None:
+    """serve names the port and the option, and starts nothing."""
     async with stub_gateway() as target:
+        port = target.rpartition(":")[2]
+        ended = await ocrmux("serve", "--preprocess-port", port, "--gateway-port", "0")
+    assert (ended.status, ended.out) == (2, "")
+    told = f"port {port} of 127.0.0.1 is taken; choose another by --preprocess-port (0: any free one)"
+    assert ended.err == f"ocrmux: {told}\n"
+
+
+async def test_serve_tells_people_on_standard_output_and_logs_on_standard_error(tmp_path: Path) -> None:
+    """The addresses and what to try stand alone on standard output; off a terminal each log line is JSON."""
+    environment = os.environ | {"GATEWAY_CACHE_DIR": str(tmp_path)}
+    process = await started("serve", "--preprocess-port", "0", "--gateway-port", "0", env=environment)
+    assert process.stdout is not None
+    assert process.stderr is not None
+    logs = asyncio.ensure_future(process.stderr.read())
+    told = (await asyncio.wait_for(process.stdout.readuntil(b"Ctrl-C stops both."), 60)).decode()
+    process.send_signal(signal.SIGINT)
+    assert await asyncio.wait_for(process.wait(), 30) == 0
+    assert "preprocess service  127.0.0.1:" in told
+    assert "ocrmux recognize FILE --target 127.0.0.1:" in told
+    assert "{" not in told
+    events = [json.loads(line)["event"] for line in (await logs).decode().splitlines()]
+    assert events.count("server.serving") == 2
+
+
+async def test_what_all_items_fail_for_is_said_once(tmp_path: Path) -> None:
+    """A wrong language, say, is one line and not one a file; single failures stay listed by name."""
+    for index in range(30):
+        (tmp_path / f"{index:02d}.png").write_bytes(b"error=FIELD_INVALID")
+    async with stub_preprocess(StubPlan()) as target:
+        ended = await ocrmux("recognize", tmp_path, "--target", target)
+    assert (ended.status, len(ended.records)) == (1, 30)
+    lines = ended.err.splitlines()
+    assert lines[0] == "not read: all 30 items failed: INVALID_ARGUMENT FIELD_INVALID: as the test wants it"
+    assert len(lines) == 2
+
+
+async def test_failures_of_one_cause_stand_together(folder: Path) -> None:
+    """Equal failures share one line with their names below, cut short where there are several causes."""
+    for index in range(7):
+        (folder / f"x{index}.png").write_bytes(b"error=IMAGE_EMPTY")
+    async with stub_preprocess(StubPlan()) as target:
         ended = await ocrmux("recognize", folder, "--target", target)
-    assert ended.status == 2
-    assert "is this a gateway?" in ended.err
+    assert ended.err.splitlines()[:-1] == [
+        "not read:",
+        f"  {folder}/d.png: INVALID_ARGUMENT IMAGE_UNDECODABLE: as the test wants it",
+        "  7 times INVALID_ARGUMENT IMAGE_EMPTY: as the test wants it",
+        *(f"    {folder}/x{index}.png" for index in range(5)),
+        "    … and 2 more",
+    ]
+
+
+async def test_a_failed_page_tells_who_failed_it(folder: Path) -> None:
+    """Provider, attempts, fallbacks and timings stand in the record of a failure too, where the server tells them."""
+
+    def refused(request_id: str, content: bytes) -> list[PageAnswer]:
+        answer = pages_of(request_id, b"error=PROVIDER_TIMEOUT")[0]
+        answer.provenance.provider, answer.provenance.attempts = "slow", 3
+        answer.provenance.fallbacks.add(provider="first", reason="PROVIDER_UNAVAILABLE")
+        answer.provenance.timings.total_ms = 4000
+        return [answer]
+
+    async with stub_preprocess(StubPlan(pages_of=refused)) as target:
+        ended = await ocrmux("recognize", folder / "a.png", "--target", target, "--quiet")
+    record = ended.records[0]
+    assert (record["status"], record["provider"], record["attempts"]) == ("INVALID_ARGUMENT", "slow", 3)
+    assert record["fallbacks"] == [{"provider": "first", "reason": "PROVIDER_UNAVAILABLE"}]
+    assert record["timings_ms"]["total"] == 4000
 
 
 async def test_an_interrupt_keeps_whole_records_and_ends_with_130(folder: Path, tmp_path: Path) -> None:
@@ -245,25 +329,27 @@ async def test_the_progress_bar_is_drawn_on_a_terminal(folder: Path) -> None:
         assert wanted in shown
 
 
-async def test_providers_are_shown_as_a_table_and_as_json() -> None:
-    """A table for a person, JSON for a program."""
+async def test_providers_are_shown_for_a_person_and_as_json() -> None:
+    """80 columns without a broken word for a person, everything in JSON for a program."""
     async with stub_gateway() as target:
-        table = await ocrmux("providers", "--target", target, env=os.environ | {"COLUMNS": "160"})
+        table = await ocrmux("providers", "--target", target, env=os.environ | {"COLUMNS": "80"})
         listed = await ocrmux("providers", "--target", target, "--json")
     assert table.status == 0
-    for wanted in (
-        "stub-1",
-        "serving",
-        "embedded",
-        "text",
-        "≤ 4 MiB",
-        "50/s",
-        "0 running",
-        "2 waiting",
-        "no [credentials]",
-    ):
-        assert wanted in table.out
-    assert [provider["name"] for provider in json.loads(listed.out)["providers"]] == ["stub", "bare"]
+    assert [line.rstrip() for line in table.out.splitlines()] == [
+        "stub  serving  embedded  stub-1",
+        "  text       images ≤ 4 MiB, 15–4096 px",
+        "             quota 50/s, 4 at once; now 0 running, 2 waiting",
+        "  languages  l0, l1, l2, l3, l4, l5, l6, l7, l8, l9 and 2 more",
+        "",
+        "bare  not configured  unspecified",
+        "  why  no [credentials]",
+        "",
+        "routes, first choice first",
+        "  default, text  stub → bare",
+    ]
+    providers = json.loads(listed.out)["providers"]
+    assert [provider["name"] for provider in providers] == ["stub", "bare"]
+    assert len(providers[0]["languages"]) == 12
 
 
 async def test_pictures_are_written_and_never_read_back(folder: Path) -> None:

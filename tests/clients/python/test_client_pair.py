@@ -90,7 +90,22 @@ def test_a_service_that_dies_at_its_start_is_told_with_its_last_words(folder: Pa
     assert "  no such model" in str(caught.value)
     assert "  the settings are wrong" in str(caught.value)
     assert (folder / "GATEWAY_stopped").exists()
-    assert running.log_folder.exists()
+    assert str(caught.value).endswith(f"the logs are kept in {running.log_folder}")
+    assert "no such model" in (running.log_folder / "stub_preprocess_module.log").read_text()
+
+
+def test_an_interrupted_start_leaves_nothing_behind(folder: Path) -> None:
+    """An interrupt is no failure: its logs are not kept."""
+
+    def interrupted(what: str) -> None:
+        if "preprocess" in what:
+            raise KeyboardInterrupt
+
+    running = ServicePair(commands=(GATEWAY, PREPROCESS), told=interrupted)
+    with pytest.raises(KeyboardInterrupt), running:
+        pytest.fail("nothing runs")
+    assert (folder / "GATEWAY_stopped").exists()
+    assert not running.log_folder.exists()
 
 
 def test_a_service_that_is_never_ready_is_given_up(folder: Path) -> None:
@@ -120,7 +135,7 @@ def test_a_service_that_does_not_stop_is_killed(folder: Path, monkeypatch: pytes
 
 
 def test_no_service_outlives_a_starter_that_was_killed(folder: Path) -> None:
-    """kill -9 of the starter lets the leash go, and both services stop by themselves."""
+    """kill -9 of the starter lets the leash go: both services stop by themselves, and the logs' folder goes."""
     script = """
     import time
     from ocrmux_client.pair import ServiceCommand, ServicePair
@@ -135,10 +150,12 @@ def test_no_service_outlives_a_starter_that_was_killed(folder: Path) -> None:
     assert starter.stdout.readline() == b"up\n"
     children = [process(folder, prefix) for prefix in ("GATEWAY_", "PREPROCESS_")]
     assert all(os.getsid(child.pid) == child.pid for child in children)
+    assert len(list(folder.glob("ocrmux-*"))) == 1
     os.kill(starter.pid, signal.SIGKILL)
     starter.wait()
     starter.stdout.close()
     psutil.wait_procs(children, timeout=10)
     assert all(gone(child.pid) for child in children)
+    assert list(folder.glob("ocrmux-*")) == []
     assert (folder / "GATEWAY_stopped").exists()
     assert (folder / "PREPROCESS_stopped").exists()

@@ -15,7 +15,7 @@ import pytest
 from ocrmux.ocr.v1.recognition_pb2 import PageAnswer, StreamLimits
 from ocrmux_client import Item, OcrMux, OcrMuxClient, OcrMuxError, ReadingConfig, Region
 from ocrmux_client.backoff import Backoff
-from ocrmux_client.recognition_stream import StreamPolicy
+from ocrmux_client.stream_policy import StreamPolicy
 from tests.fakes.stub_servers import StubPlan, item_error, stub_gateway, stub_preprocess
 
 FAST = Backoff(first_s=0.01, longest_s=0.02, attempts=3)
@@ -202,6 +202,59 @@ async def test_a_digest_is_asked_for_first_and_the_content_follows_only_when_wan
     assert [item.image.content for item in plan.items] == [b"new", b"newer"]
 
 
+async def test_digests_that_are_ready_together_go_up_in_one_message(tmp_path: Path) -> None:
+    """With digest_first several digests share a message; a missing file among them is answered here."""
+    old, new = [b"old %d" % index for index in range(12)], [b"new 1", b"new 2"]
+    plan = StubPlan(knows_digests={hashlib.sha256(content).digest() for content in old})
+    wanted: list[bytes | Path] = [*old, tmp_path / "gone.png", *new]
+    answers = await read_all(plan, items(wanted), StreamPolicy(digest_first=True))
+    texts = [digest(b"known")] * len(old) + ["SOURCE_UNREADABLE"] + [digest(content) for content in new]
+    assert [answer[2] for answer in answers] == texts
+    assert max(plan.items_together) > 1
+    assert sum(plan.items_together) <= len(old) + len(new)
+    assert plan.most_in_flight <= StreamPolicy().concurrency
+
+
+async def test_digests_that_are_too_long_for_one_message_go_up_singly() -> None:
+    """The server's limit on messages holds for several items together."""
+    limits = StreamLimits(max_items_in_flight=8, max_message_bytes=2500)
+    plan = StubPlan(limits=limits, knows_digests={hashlib.sha256(b"x").digest()})
+    regions = tuple(Region(1, 1, 10 + index, 20) for index in range(60))
+    wanted = [Item(f"item-{index}", b"x", regions) for index in range(6)]
+    answers = await read_all(plan, wanted, StreamPolicy(digest_first=True))
+    assert [answer[2] for answer in answers] == [digest(b"known")] * 6
+    assert plan.items_together == []
+    assert plan.largest_message_bytes <= 2500
+
+
+async def test_answers_that_come_together_are_given_one_by_one() -> None:
+    """Batched answers are asked for, and each page of each item is given once, in order."""
+    plan = StubPlan(answers_together=8, backwards=True)
+    answers = await read_all(plan, items([b"pages=3", b"one", b"error=IMAGE_EMPTY", b"two"]))
+    assert [(name, page, last) for name, page, _, last in answers] == [
+        ("item-0", 1, False),
+        ("item-0", 2, False),
+        ("item-0", 3, True),
+        ("item-1", 1, True),
+        ("item-2", 0, True),
+        ("item-3", 1, True),
+    ]
+    assert plan.configs[0].batched_answers
+    assert max(plan.batch_sizes) > 1
+
+
+async def test_a_batch_that_is_lost_with_its_connection_is_asked_for_again() -> None:
+    """Batches and a break in between still give each page once."""
+    plan = StubPlan(answers_together=3, breaks_after=[4])
+    answers = await read_all(plan, items([b"a", b"pages=4", b"b", b"c"]))
+    assert [(name, page) for name, page, _, _ in answers] == [
+        ("item-0", 1),
+        *(("item-1", page) for page in range(1, 5)),
+        ("item-2", 1),
+        ("item-3", 1),
+    ]
+
+
 async def test_two_items_with_one_id_are_refused() -> None:
     """One id for two items on their way is the caller's mistake."""
     with pytest.raises(ValueError, match="used by two items"):
@@ -233,6 +286,17 @@ async def test_recognize_gives_the_pages_and_raises_for_the_item() -> None:
             await client.recognize(b"error=IMAGE_EMPTY")
         assert (caught.value.code, caught.value.reason) == (grpc.StatusCode.INVALID_ARGUMENT, "IMAGE_EMPTY")
         assert (await client.normalize(b"n")).page.content == b"n"
+
+
+async def test_a_file_above_the_servers_message_limit_goes_in_chunks() -> None:
+    """A unary call that gRPC refuses for its size is made again as a stream, whatever the server's limit is."""
+    plan = StubPlan(limits=StreamLimits(max_items_in_flight=4, max_message_bytes=100_000))
+    content = b"y" * 300_000
+    async with stub_preprocess(plan, max_message_bytes=100_000) as target, OcrMuxClient(target) as client:
+        assert (await client.recognize(b"small")).text == digest(b"small")
+        assert plan.streams == 0
+        assert (await client.recognize(content)).text == digest(content)
+    assert plan.chunked == ["whole"]
 
 
 async def test_a_slow_reader_holds_the_server_up() -> None:

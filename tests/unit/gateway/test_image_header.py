@@ -11,7 +11,7 @@ import pytest
 from PIL import Image
 
 from ocr_gateway.errors import FormatUnsupported, ImageEmpty, ImageUndecodable, RegionOutOfImage
-from ocr_gateway.image_header import ImageHeader, crop_png, decode_rgb, read_header
+from ocr_gateway.image_header import ImageHeader, crop_pngs, decode_rgb, read_header
 from ocr_gateway.model import Rect
 
 RED, BLUE, WHITE = (255, 0, 0), (0, 0, 255), (255, 255, 255)
@@ -198,7 +198,7 @@ def test_a_crop_is_whole_pixels_of_the_upright_image() -> None:
     exif = Image.Exif()
     exif[ORIENTATION] = 6
     content = encoded(red_cornered(), "PNG", exif=exif)
-    pixels = decode_rgb(crop_png(content, Rect(23.5, 0.5, 8.5, 10.0)))
+    pixels = decode_rgb(crop_pngs(content, [Rect(23.5, 0.5, 8.5, 10.0)])[0])
     assert pixels.shape == (11, 9, 3)
     assert tuple(pixels[2, 4]) == RED
 
@@ -210,4 +210,4 @@ def test_a_crop_is_whole_pixels_of_the_upright_image() -> None:
 def test_a_crop_without_area_is_refused(rect: Rect) -> None:
     """Where nothing of the image lies under the region, there is nothing to read."""
     with pytest.raises(RegionOutOfImage):
-        crop_png(encoded(red_cornered(), "PNG"), rect)
+        crop_pngs(encoded(red_cornered(), "PNG"), [rect])

@@ -9,6 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from ocr_gateway.providers import page_turn
+from ocr_gateway.providers.rapid_engine import join_large_text
 from ocr_gateway.providers.reading_order import reading_order
 from ocr_gateway.providers.writing import is_cjk, join_words
 
@@ -28,6 +29,32 @@ def test_points_come_back_from_a_turned_page(turn: int, width: int, height: int,
     centre = np.array([(columns[0] + 0.5, rows[0] + 0.5)])
     assert page_turn.to_given(centre, turn, width, height).tolist() == [[x + 0.5, y + 0.5]]
     assert page_turn.to_turned(np.array([(x + 0.5, y + 0.5)]), turn, width, height).tolist() == centre.tolist()
+
+
+def boxes(*lines: npt.NDArray[np.float64]) -> npt.NDArray[np.float32]:
+    return np.array(lines, np.float32).reshape(-1, 4, 2)
+
+
+def test_pieces_of_large_text_give_way_to_the_line() -> None:
+    """What the reduced image shows as one line replaces its pieces, and no other box."""
+    pieces = [line(100, 100, 500, 400), line(620, 180, 300, 320), line(400, 90, 60, 60)]
+    caption = line(100, 600, 300, 30)
+    whole_line = line(90, 95, 900, 410)
+    joined = join_large_text(boxes(*pieces, caption), boxes(whole_line))
+    assert joined.tolist() == boxes(caption, whole_line).tolist()
+
+
+def test_small_lines_are_not_joined_to_a_large_one() -> None:
+    """A paragraph that is one box on the reduced image stays a paragraph."""
+    paragraph = [line(100, 100 + 40 * n, 600, 30) for n in range(6)]
+    found = boxes(line(100, 400, 800, 300), *paragraph)
+    assert join_large_text(found, boxes(line(95, 95, 610, 240))).tolist() == found.tolist()
+
+
+def test_what_the_reduced_image_does_not_show_is_kept() -> None:
+    """No box is lost where the second look finds nothing."""
+    found = boxes(line(100, 100, 500, 400), line(20, 20, 60, 20))
+    assert join_large_text(found, boxes()).tolist() == found.tolist()
 
 
 def test_a_line_that_gives_few_characters_is_little_evidence() -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from preprocess_service.known_pages import KnownPage, KnownPages, SourceKey, source_digest, without_content
+from preprocess_service.known_pages import KnownPage, KnownPages, SourceKey, source_digest, source_key, without_content
 from preprocess_service.model import IDENTITY, NormalizedPage, Size
 
 
@@ -19,7 +19,8 @@ def known(number: int = 1) -> KnownPage:
 
 def key(name: str, **fields: str) -> SourceKey:
     """A file of this name's own content."""
-    return SourceKey(source_digest(name.encode()), fields.get("preprocessing", "v1:auto"), fields.get("password", ""))
+    digest = source_digest(name.encode())
+    return source_key(digest, fields.get("preprocessing", "v1:auto"), fields.get("password", ""))
 
 
 def test_a_page_is_remembered_by_its_own_digest() -> None:

@@ -52,6 +52,8 @@ class _ErrorReasonEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_ErrorReas
     """INVALID_ARGUMENT: no preprocessing profile of this name."""
     ERROR_REASON_PASSWORD_REQUIRED: _ErrorReason.ValueType  # 14
     """INVALID_ARGUMENT: the document is encrypted and no password, or a wrong one, was given."""
+    ERROR_REASON_IMAGE_SHAPE_UNSUPPORTED: _ErrorReason.ValueType  # 15
+    """INVALID_ARGUMENT: too small, or too long for its width, for the provider."""
     ERROR_REASON_IMAGE_TOO_LARGE_BYTES: _ErrorReason.ValueType  # 20
     """OUT_OF_RANGE: more bytes than the limit."""
     ERROR_REASON_IMAGE_TOO_LARGE_PIXELS: _ErrorReason.ValueType  # 21
@@ -126,6 +128,8 @@ ERROR_REASON_PROFILE_UNKNOWN: ErrorReason.ValueType  # 13
 """INVALID_ARGUMENT: no preprocessing profile of this name."""
 ERROR_REASON_PASSWORD_REQUIRED: ErrorReason.ValueType  # 14
 """INVALID_ARGUMENT: the document is encrypted and no password, or a wrong one, was given."""
+ERROR_REASON_IMAGE_SHAPE_UNSUPPORTED: ErrorReason.ValueType  # 15
+"""INVALID_ARGUMENT: too small, or too long for its width, for the provider."""
 ERROR_REASON_IMAGE_TOO_LARGE_BYTES: ErrorReason.ValueType  # 20
 """OUT_OF_RANGE: more bytes than the limit."""
 ERROR_REASON_IMAGE_TOO_LARGE_PIXELS: ErrorReason.ValueType  # 21

@@ -1,0 +1,25 @@
+"""Addresses of servers as a person types them."""
+
+from __future__ import annotations
+
+import re
+
+from ocrmux_client.errors import UsageProblem
+
+_HOST_PORT = re.compile(r"(?P<host>\[[0-9A-Fa-f:.]+(%\w+)?\]|[\w.-]+):(?P<port>\d{1,5})")
+_DNS = re.compile(r"dns:(//[^/]*/)?(?P<name>\[[0-9A-Fa-f:.]+\]|[\w.-]+)(:(?P<port>\d{1,5}))?")
+_UNIX = re.compile(r"unix(-abstract)?:.+")
+
+
+def checked_target(target: str) -> str:
+    """The target as it is, if gRPC can make sense of it: no look-up, no call. Raises UsageProblem."""
+    if _UNIX.fullmatch(target):
+        return target
+    match = _DNS.fullmatch(target) or _HOST_PORT.fullmatch(target)
+    if match is not None and (match["port"] is None or 1 <= int(match["port"]) <= 65535):
+        return target
+    scheme = " (without http://)" if target.lower().startswith(("http:", "https:")) else ""
+    raise UsageProblem(
+        f"--target wants HOST:PORT{scheme}, [IPv6]:PORT, unix:PATH or dns:///HOST:PORT, with a port of 1 to 65535, "
+        f"not {target!r}"
+    )

@@ -1,0 +1,83 @@
+"""The segments of a JPEG file before its first scan, walked with bounds, so that no library has to.
+
+Source: ITU T.81, annex B.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from preprocess_service.errors import ImageUndecodable
+
+_MARKER = re.compile(rb"\xff[\x01-\xfe]")
+_START_OF_SCAN = 0xDA
+_END_OF_IMAGE = 0xD9
+_QUANTIZATION = 0xDB
+_APPLICATION_1 = 0xE1
+_ADOBE = 0xEE
+_NO_FRAMES = (0xC4, 0xC8, 0xCC)
+_BLOCKS = (b"Exif\0\0", b"http://ns.adobe.com/xap/1.0/\0")
+
+# A file as cameras and programs write it has a few dozen.
+_MAX_SEGMENTS = 2000
+# Four tables have 520.
+_MAX_TABLE_BYTES = 65_536
+_MAX_JUNK_BYTES = 65_536
+
+
+@dataclass(frozen=True, slots=True)
+class JpegHead:
+    """What a reader needs before the first scan, from the start mark on: frame, tables, colours, and the first EXIF
+    block and XMP packet. ``scan_at`` is where the first scan's segment begins in the file, ``data_at`` where it ends.
+    """
+
+    needed: bytes
+    scan_at: int
+    data_at: int
+
+
+def head_of(content: bytes) -> JpegHead:
+    """The head of a file that is known for a JPEG, without the application data that says nothing of its pixels.
+
+    Raises ImageUndecodable for a file without a scan, with two frames, with more than 2000 segments before its scan,
+    or with more junk or tables there than 64 KiB.
+    """
+    needed = [content[:2]]
+    frames = table_bytes = 0
+    blocks: set[bytes] = set()
+    for marker, start, end in _segments(content):
+        if marker == _START_OF_SCAN:
+            return JpegHead(b"".join(needed), start, end)
+        frames += 0xC0 <= marker <= 0xCF and marker not in _NO_FRAMES
+        table_bytes += end - start if marker == _QUANTIZATION else 0
+        if frames > 1:
+            raise ImageUndecodable("the JPEG has more than one frame")
+        if table_bytes > _MAX_TABLE_BYTES:
+            raise ImageUndecodable(f"the JPEG has quantization tables of more than {_MAX_TABLE_BYTES} bytes")
+        if marker < _APPLICATION_1 or marker == _ADOBE:
+            needed.append(content[start:end])
+        elif marker == _APPLICATION_1:
+            block = next((block for block in _BLOCKS if content.startswith(block, start + 4)), None)
+            if block is not None and block not in blocks:
+                blocks.add(block)
+                needed.append(content[start:end])
+    raise ImageUndecodable("the JPEG is cut short: it has no scan")
+
+
+def _segments(content: bytes) -> Iterator[tuple[int, int, int]]:
+    """Each segment's marker, start and end, as far as they follow one another with little junk between them."""
+    at, junk = 2, _MAX_JUNK_BYTES
+    for _ in range(_MAX_SEGMENTS):
+        found = _MARKER.search(content, at, at + junk + 2)
+        if found is None or content[found.end() - 1] == _END_OF_IMAGE:
+            return
+        start, marker = found.start(), content[found.end() - 1]
+        junk -= start - at
+        at = found.end()
+        if marker == 0x01 or 0xD0 <= marker <= 0xD8:
+            continue
+        at += max(int.from_bytes(content[at : at + 2], "big"), 2)
+        yield marker, start, at
+    raise ImageUndecodable(f"the JPEG has more than {_MAX_SEGMENTS} segments before its pixels")
