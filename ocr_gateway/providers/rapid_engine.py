@@ -29,11 +29,15 @@ _MODEL = "PP-OCRv6-small"
 # to 2000 px, and would leave nothing of a strip's short side.
 _MAX_ASPECT = 8.0
 _MIN_SIDE_PX = 32
-# Boxes at least this high are looked at again, on the image reduced until the highest has the second height.
-_LARGE_TEXT_PX = 160.0
+# With a box at least this high, or none, the image is looked at again, reduced: to this scale, and further until the
+# highest box has the second height.
+_LARGE_TEXT_PX = 100.0
+_REDUCED_SCALE = 0.25
 _REDUCED_TEXT_PX = 64.0
 # Share of a reduced image's box that a box of the whole image must have in height to be a part of the same line.
 _SAME_TEXT = 0.5
+# Share of a reduced image's box that the boxes in it must cover to be lines of their own.
+_OWN_LINES = 0.25
 # The recogniser's batch is 6 lines; between slices the caller's presence is looked at.
 _LINES_A_SLICE = 24
 
@@ -119,18 +123,20 @@ class RapidEngine:
     def detect(self, rgb: Pixels) -> Detection:
         """The lines on an RGB image of any shape, in no order that is promised.
 
-        The detector never sees an image enlarged. The library's default raises the short side to 736 px: it misread 2 of
+        The detector never sees an image enlarged. The library raises the short side to 736 px by default: it misread 2 of
         42 labels of 300 x 60 px and took 40 times as long, and on pages with text 7..13 px high it read no better (at
-        most 0.1 % of the characters wrong either way). Text over 160 px high comes apart, so it is looked for once more
-        on the image reduced: of 30 images with glyphs 200..500 px high 24 were read without that, all 30 with it.
+        most 0.1 % of the characters wrong either way). Text over 160 px high comes apart or is missed, so it is looked
+        for once more on the image reduced: of 30 images with glyphs 200..500 px high 24 were read without that, all 30
+        with it.
         """
         padded, left, top = _padded(rgb)
         bgr = np.ascontiguousarray(padded[:, :, ::-1])
         image, record = self._engine.preprocess_img(bgr)
         found = self._boxes(image, 1.0)
         highest = max(map(_text_height, found), default=0.0)
-        if highest >= _LARGE_TEXT_PX:
-            found = join_large_text(found, self._boxes(image, _REDUCED_TEXT_PX / highest))
+        if highest >= _LARGE_TEXT_PX or not len(found):
+            scale = min(_REDUCED_SCALE, _REDUCED_TEXT_PX / max(highest, 1.0))
+            found = join_large_text(found, self._boxes(image, scale))
         crops = self._engine.crop_text_regions(image, found)
         ratios = record["preprocess"]
         boxes = found.astype(np.float64) * (ratios["ratio_w"], ratios["ratio_h"]) - (left, top)
@@ -192,7 +198,7 @@ def _text_height(box: NDArray[np.float32]) -> float:
 def join_large_text(whole: NDArray[np.float32], reduced: NDArray[np.float32]) -> NDArray[np.float32]:
     """The boxes of the whole image, those that are parts of a line of large text replaced by the reduced image's.
 
-    A reduced image joins small lines to one box as well. Such a box is left out: nothing in it is nearly as high.
+    A reduced image joins small lines to one box as well. Such a box is left out: lines fill it, none nearly as high.
     """
     kept = np.ones(len(whole), bool)
     lines = []
@@ -200,7 +206,8 @@ def join_large_text(whole: NDArray[np.float32], reduced: NDArray[np.float32]) ->
         height = _text_height(line)
         inside = np.array([_share_inside(box, line) > 0.5 for box in whole])
         highest = max((_text_height(box) for box in whole[inside]), default=0.0)
-        if height >= _LARGE_TEXT_PX * _SAME_TEXT and highest >= height * _SAME_TEXT:
+        covered = sum(map(_area, whole[inside])) / _area(line)
+        if height >= _LARGE_TEXT_PX and (highest >= height * _SAME_TEXT or covered < _OWN_LINES):
             kept &= ~inside
             lines.append(line)
     return np.concatenate([whole[kept], np.array(lines, np.float32).reshape(-1, 4, 2)])
@@ -210,8 +217,12 @@ def _share_inside(box: NDArray[np.float32], other: NDArray[np.float32]) -> float
     """The share of a box's upright extent that lies in another's."""
     low = np.maximum(box.min(axis=0), other.min(axis=0))
     high = np.minimum(box.max(axis=0), other.max(axis=0))
-    area = float(np.prod(np.maximum(np.ptp(box, axis=0), 1.0)))
-    return float(np.prod(np.maximum(high - low, 0.0))) / area
+    return float(np.prod(np.maximum(high - low, 0.0))) / _area(box)
+
+
+def _area(box: NDArray[np.float32]) -> float:
+    """The area of a box's upright extent, pixels, at least 1."""
+    return float(np.prod(np.maximum(np.ptp(box, axis=0), 1.0)))
 
 
 def _is_sideways(box: NDArray[np.float32]) -> bool:

@@ -135,6 +135,8 @@ def _chunks(content: bytes) -> Iterator[tuple[bytes, slice]]:
     view = memoryview(content)
     for kind, place in _walk(content):
         end = place.stop
+        if end + 4 > len(content):
+            break
         if kind in _CRITICAL and zlib.crc32(view[place.start - 4 : end]) != int.from_bytes(view[end : end + 4], "big"):
             raise ImageUndecodable(f"{_WHAT} is damaged: the checksum of its chunk {kind.decode()} does not hold")
         yield kind, place

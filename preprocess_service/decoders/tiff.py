@@ -10,7 +10,7 @@ from PIL import TiffImagePlugin
 from preprocess_service.decoders.paged_document import UPRIGHT, DecodedPage, check_pixels, orientation_in, reading
 from preprocess_service.decoders.pixel_conversion import from_pillow
 from preprocess_service.decoders.signatures import TIFF
-from preprocess_service.decoders.tiff_directory import TiffPage, layout_of, pages_of
+from preprocess_service.decoders.tiff_directory import TiffPage, check_page, layout_of, pages_of
 from preprocess_service.errors import ImageUndecodable, TooManyPages
 
 _PHOTOMETRIC = 262
@@ -29,7 +29,7 @@ class TiffDocument:
         self._content = content
         self._max_pixels = max_pixels
         self._layout = layout_of(content)
-        self._pages = pages_of(content, self._layout)
+        self._pages = pages_of(content, self._layout, max_pages)
         if not self._pages:
             raise ImageUndecodable("the TIFF has no page")
         if len(self._pages) > max_pages:
@@ -49,6 +49,7 @@ class TiffDocument:
         page = self._pages[number - 1]
         if page.damage:
             raise ImageUndecodable(f"{what} cannot be read: {page.damage}")
+        check_page(self._content, self._layout, page)
         with reading(what):
             image = TiffImagePlugin.TiffImageFile(self._view_of(page))
         check_pixels(*image.size, self._max_pixels)

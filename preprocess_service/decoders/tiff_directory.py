@@ -1,5 +1,8 @@
 """The chain of directories in a TIFF file: where its pages are, found without reading their pixels.
 
+Directories may overlap in a hostile file, so that all of them together are far larger than it: of each only the first
+few entries are looked at while pages are counted, and the counting ends just above the limit.
+
 Source: TIFF 6.0, section 2, and the BigTIFF design by libtiff.
 """
 
@@ -8,10 +11,21 @@ from __future__ import annotations
 import struct
 from dataclasses import dataclass
 
+from preprocess_service.errors import ImageUndecodable
+
 _NEW_SUBFILE_TYPE = 254
 _REDUCED_OR_MASK = 0b101
-_COUNTED_PAGES = 100_000
+# Thumbnails and masks, at most so many a page.
+_DIRECTORIES_A_PAGE = 8
 _MAX_ENTRIES = 4096
+# Entries stand in ascending order of their tags, and no tag below NewSubfileType's is in use.
+_ENTRIES_LOOKED_AT = 8
+
+_STRIPS_AND_TILES = (273, 279, 324, 325)
+# Tiles of 16 x 16 px, the smallest that TIFF has, at 128 megapixels.
+_MAX_STRIPS = 500_000
+# Pillow reads these too when it loads a page: EXIF, GPS, interoperability.
+_FURTHER_DIRECTORIES = (34665, 34853, 40965)
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,6 +44,16 @@ class TiffLayout:
     def offset_format(self) -> str:
         """The struct format of an offset."""
         return self.order + ("Q" if self.is_big else "L")
+
+    @property
+    def offset_bytes(self) -> int:
+        """Length of an offset, and of what an entry holds of its value."""
+        return 8 if self.is_big else 4
+
+    @property
+    def count_format(self) -> str:
+        """The struct format of a directory's number of entries."""
+        return self.order + ("Q" if self.is_big else "H")
 
     @property
     def entry_bytes(self) -> int:
@@ -51,27 +75,27 @@ def layout_of(content: bytes) -> TiffLayout:
     return TiffLayout(order, is_big=43 in content[2:4])
 
 
-def pages_of(content: bytes, layout: TiffLayout) -> tuple[TiffPage, ...]:
-    """Each page in the order of the chain, at most 100 000.
+def pages_of(content: bytes, layout: TiffLayout, max_pages: int) -> tuple[TiffPage, ...]:
+    """Each page in the order of the chain; the counting ends with one page more than ``max_pages``.
 
     Thumbnails and masks, as their directories state themselves, are no pages unless nothing else is there. A chain
-    that breaks off or runs in a circle ends with a damaged page, since what was to follow is lost.
+    that breaks off, runs in a circle or holds far more thumbnails than pages ends with a damaged page, since what was
+    to follow is lost.
     """
     pages: list[TiffPage] = []
     reduced: list[TiffPage] = []
     seen: set[int] = set()
-    offset_length = struct.calcsize(layout.offset_format)
-    offset = _number(content, layout.header_bytes - offset_length, layout.offset_format) or 0
-    while offset and len(seen) < _COUNTED_PAGES:
+    offset = _number(content, layout.header_bytes - layout.offset_bytes, layout.offset_format) or 0
+    while offset and max(len(pages), len(reduced) // _DIRECTORIES_A_PAGE) <= max_pages:
         if offset in seen:
             pages.append(TiffPage(offset, "the chain of its pages runs in a circle"))
             break
         seen.add(offset)
-        entries = _number(content, offset, layout.order + ("Q" if layout.is_big else "H"))
+        entries = _number(content, offset, layout.count_format)
         if not entries or entries > _MAX_ENTRIES:
             pages.append(TiffPage(offset, "its directory is missing: the file is cut short or damaged"))
             break
-        first_entry = offset + (8 if layout.is_big else 2)
+        first_entry = offset + struct.calcsize(layout.count_format)
         next_at = first_entry + entries * layout.entry_bytes
         next_offset = _number(content, next_at, layout.offset_format)
         if next_offset is None:
@@ -80,7 +104,25 @@ def pages_of(content: bytes, layout: TiffLayout) -> tuple[TiffPage, ...]:
         is_page = not _subfile_type(content, first_entry, entries, layout) & _REDUCED_OR_MASK
         (pages if is_page else reduced).append(TiffPage(offset))
         offset = next_offset
-    return tuple(pages or reduced)
+    if len(reduced) // _DIRECTORIES_A_PAGE > max_pages:
+        pages.append(TiffPage(offset, "more of its directories than can be are thumbnails"))
+    return tuple(pages or reduced[: max_pages + 1])
+
+
+def check_page(content: bytes, layout: TiffLayout, page: TiffPage) -> None:
+    """Raises ImageUndecodable for a page whose directory would take a reader without bounds much time or memory: of
+    more than 500 000 strips or tiles, or with an EXIF directory of more than 4096 entries.
+    """
+    entries = _number(content, page.offset, layout.count_format) or 0
+    first_entry = page.offset + struct.calcsize(layout.count_format)
+    for at in range(first_entry, first_entry + entries * layout.entry_bytes, layout.entry_bytes):
+        tag = _number(content, at, layout.order + "H")
+        if tag in _STRIPS_AND_TILES and (_number(content, at + 4, layout.offset_format) or 0) > _MAX_STRIPS:
+            raise ImageUndecodable(f"a page of the TIFF has more than {_MAX_STRIPS} strips or tiles")
+        if tag in _FURTHER_DIRECTORIES:
+            further = _number(content, at + layout.entry_bytes - layout.offset_bytes, layout.offset_format) or 0
+            if (_number(content, further, layout.count_format) or 0) > _MAX_ENTRIES:
+                raise ImageUndecodable(f"a page of the TIFF has a directory of more than {_MAX_ENTRIES} entries")
 
 
 def _number(content: bytes, at: int, number_format: str) -> int | None:
@@ -90,8 +132,8 @@ def _number(content: bytes, at: int, number_format: str) -> int | None:
 
 
 def _subfile_type(content: bytes, first_entry: int, entries: int, layout: TiffLayout) -> int:
-    """The bits of NewSubfileType, 0 where it is absent. Entries stand in ascending order of their tags."""
-    for index in range(entries):
+    """The bits of NewSubfileType, 0 where it is not among the first entries."""
+    for index in range(min(entries, _ENTRIES_LOOKED_AT)):
         at = first_entry + index * layout.entry_bytes
         tag = _number(content, at, layout.order + "H")
         if tag == _NEW_SUBFILE_TYPE:

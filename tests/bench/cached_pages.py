@@ -46,7 +46,6 @@ async def measure(folder: Path, messages: int = MESSAGES, rounds: int = ROUNDS) 
         item = preprocess_pb2.SourceItem(request_id=str(number), image=image_pb2.ImagePayload(content=content))
         return preprocess_pb2.StreamRecognizeRequest(item=item).SerializeToString()
 
-    opening = preprocess_pb2.StreamRecognizeRequest(config=preprocess_pb2.RecognizeStreamConfig()).SerializeToString()
     async with pair(folder) as (gateway, preprocess):
         async with grpc.aio.insecure_channel(preprocess.address) as channel:
             unary = preprocess_pb2.RecognizeRequest(
@@ -56,29 +55,47 @@ async def measure(folder: Path, messages: int = MESSAGES, rounds: int = ROUNDS) 
         answer_bytes = preprocess_pb2.StreamRecognizeResponse(answer=first.answers[0]).ByteSize()
         echo_env = {"ECHO_ANSWER_BYTES": str(answer_bytes)}
         async with service("tests.bench.echo_server", "ECHO_", folder, **echo_env) as echo:
-            echoed: list[LoadResult] = []
-            served: list[LoadResult] = []
+            servers = [preprocess, gateway]
+            subjects = {
+                "echo": lambda count: stream_load(echo.address, "/bench.Echo/Stream", (), 0, request, count, [echo]),
+                "single": lambda count: stream_load(
+                    preprocess.address, _METHOD, (_opening(batched=False),), 1, request, count, servers
+                ),
+                "batched": lambda count: stream_load(
+                    preprocess.address, _METHOD, (_opening(batched=True),), 1, request, count, servers, _answers_in
+                ),
+            }
+            results: dict[str, list[LoadResult]] = {name: [] for name in subjects}
             for number in range(rounds + 1):
-                count = messages if number else WARM_UP
-                one = await stream_load(echo.address, "/bench.Echo/Stream", (), 0, request, count, [echo])
-                two = await stream_load(
-                    preprocess.address, _METHOD, (opening,), 1, request, count, [preprocess, gateway]
-                )
-                if number:
-                    echoed.append(one)
-                    served.append(two)
-    ratios = [two.messages_per_s / one.messages_per_s for one, two in zip(echoed, served, strict=True)]
-    sizes = f"{len(content) / 1000:.0f} KB up, {answer_bytes / 1000:.1f} KB down"
-    bare, whole = _medians(echoed), _medians(served)
+                for name, subject in subjects.items():
+                    result = await subject(messages if number else WARM_UP)
+                    if number:  # the first round warms up
+                        results[name].append(result)
+    return _table(f"{len(content) / 1000:.0f} KB up, {answer_bytes / 1000:.1f} KB down", results, messages, rounds)
+
+
+def _opening(*, batched: bool) -> bytes:
+    config = preprocess_pb2.RecognizeStreamConfig(batched_answers=batched)
+    return preprocess_pb2.StreamRecognizeRequest(config=config).SerializeToString()
+
+
+def _answers_in(response: bytes) -> int:
+    return len(preprocess_pb2.StreamRecognizeResponse.FromString(response).batch.answers) or 1
+
+
+def _table(sizes: str, results: dict[str, list[LoadResult]], messages: int, rounds: int) -> list[str]:
+    bare, single, batched = (_medians(results[name]) for name in ("echo", "single", "batched"))
     return [
         f"Cached page: {sizes}, 8 streams, {messages} messages a round, {rounds} rounds in turn, medians.",
         "",
         "| subject | messages/s | CPU a message, ms |",
         "|---|---|---|",
         f"| bare grpc.aio echo | {bare[0]:.0f} | {bare[1]:.2f} |",
-        f"| the pair, page cached | {whole[0]:.0f} | preprocess {whole[1]:.2f}, gateway {whole[2]:.2f} |",
+        f"| the pair, an answer a message | {single[0]:.0f} | preprocess {single[1]:.2f}, gateway {single[2]:.2f} |",
+        f"| the pair, batched answers | {batched[0]:.0f} | preprocess {batched[1]:.2f}, gateway {batched[2]:.2f} |",
         "",
-        _ratio_line(ratios),
+        _ratio_line("an answer a message", results["single"], results["echo"]),
+        _ratio_line("batched answers", results["batched"], results["echo"]),
     ]
 
 
@@ -88,9 +105,10 @@ def _medians(results: list[LoadResult]) -> list[float]:
     return [statistics.median(column) for column in zip(*rows, strict=True)]
 
 
-def _ratio_line(ratios: list[float]) -> str:
+def _ratio_line(name: str, served: list[LoadResult], echoed: list[LoadResult]) -> str:
+    ratios = [ours.messages_per_s / theirs.messages_per_s for ours, theirs in zip(served, echoed, strict=True)]
     spread = f"min {min(ratios):.2f}, max {max(ratios):.2f}; goal ≥ 0.5"
-    return f"Ratio of messages/s, pair to echo: **{statistics.median(ratios):.2f}** ({spread})."
+    return f"Ratio of messages/s to the echo, {name}: **{statistics.median(ratios):.2f}** ({spread})."
 
 
 def run(folder: Path) -> list[str]:

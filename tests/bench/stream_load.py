@@ -31,8 +31,12 @@ async def stream_load(
     request: Callable[[int], bytes],
     messages: int,
     servers: Sequence[ServiceUnderTest],
+    answers_in: Callable[[bytes], int] = lambda _: 1,
 ) -> LoadResult:
-    """Sends ``messages`` over 8 streams, 8 in flight on each, and waits for an answer to every one."""
+    """Sends ``messages`` over 8 streams, 8 in flight on each, and waits for an answer to every one.
+
+    ``answers_in`` counts the answers in one response, for subjects that may send several.
+    """
     share = messages // STREAMS
     async with grpc.aio.insecure_channel(address, options=[("grpc.use_local_subchannel_pool", 1)]) as channel:
         begin = asyncio.Barrier(STREAMS + 1)
@@ -53,10 +57,15 @@ async def stream_load(
                 await call.done_writing()
 
             sender = asyncio.create_task(send())
-            for _ in range(share):
-                if await call.read() is grpc.aio.EOF:
+            left = share
+            while left:
+                response = await call.read()
+                if not isinstance(response, bytes):
                     raise RuntimeError(f"{method} ended early: {await call.code()} {await call.details()}")
-                room.release()
+                answered = answers_in(response)
+                left -= answered
+                for _ in range(answered):
+                    room.release()
             await sender
 
         streams = [asyncio.create_task(one_stream()) for _ in range(STREAMS)]

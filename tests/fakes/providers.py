@@ -104,11 +104,8 @@ class ScriptedProvider:
             raise
         finally:
             self.in_progress -= 1
-        return ProviderResult(
-            page or Page(call.width, call.height),
-            billed_units=1.0,
-            raw_response=b"raw" if call.include_raw_response else b"",
-        )
+        raw_response = b"raw" if call.include_raw_response else b""
+        return ProviderResult(page or Page(call.width, call.height), billed_units=1.0, raw_response=raw_response)
 
     async def until(self, reached: Callable[[], bool], timeout_s: float = 20.0) -> None:
         """Returns once ``reached`` holds; it is looked at whenever a call begins."""

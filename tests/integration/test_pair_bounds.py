@@ -86,11 +86,8 @@ async def test_many_callers_wait_for_a_silent_gateway_no_longer_than_one() -> No
     held: list[Any] = []
     silent = await asyncio.start_server(lambda _reader, writer: held.append(writer), "127.0.0.1", 0)
     host, port = silent.sockets[0].getsockname()
-    settings: dict[str, Any] = {
-        "gateway_target": f"{host}:{port}",
-        "gateway_connect_timeout_s": 0.5,
-        "gateway_retry_s": 0.05,
-    }
+    settings: dict[str, Any] = {"gateway_connect_timeout_s": 0.5, "gateway_retry_s": 0.05}
+    settings["gateway_target"] = f"{host}:{port}"
     loop = asyncio.get_running_loop()
     async with running_pair(ScriptedProvider(), **settings) as pair:
 

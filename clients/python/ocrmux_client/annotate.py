@@ -19,6 +19,7 @@ BIG_PIXELS = 4_000_000
 MAX_PIXELS = 80_000_000
 _FINE_PIXELS = 2_000_000  # up to here outlines are smoothed by drawing them at twice the size
 _LOW, _HIGH = 0.6, 0.97
+_THIN_MIN_PX = 12  # outlines of smaller words would hide them
 _WASH_ALPHA, _THIN_ALPHA, _EDGE_ALPHA = 34, 170, 235
 _RED, _AMBER, _GREEN = (214, 48, 49), (232, 160, 20), (22, 150, 84)
 _UNSURE, _TABLE, _FIELD = (58, 110, 220), (124, 77, 220), (0, 140, 160)
@@ -81,7 +82,7 @@ def annotated(image: Image.Image, page: Page) -> Image.Image:
     """A copy of the upright page image, in colour and of the same size, with the page's boxes drawn.
 
     Lines are washed and outlined by confidence, from red over amber to green (blue where none is stated), and numbered;
-    words are thin outlines; table cells are violet, fields teal with their names.
+    words of 12 px and more are thin outlines; table cells are violet, fields teal with their names.
     """
     boxes = list(_boxes(page, _scale(image, page)))
     height_px = median([_height_px(box) for box in boxes if not box.thin] or [20.0])
@@ -178,7 +179,8 @@ def _outlines(size: tuple[int, int], boxes: Sequence[_Box], stroke_px: int) -> I
     fine = 2 if size[0] * size[1] <= _FINE_PIXELS else 1
     layer = Image.new("RGBA", (size[0] * fine, size[1] * fine), (255, 255, 255, 0))
     pen = ImageDraw.Draw(layer)
-    for box in sorted(boxes, key=lambda box: not box.thin):
+    legible = (box for box in boxes if not box.thin or _height_px(box) >= _THIN_MIN_PX)
+    for box in sorted(legible, key=lambda box: not box.thin):
         corners = _pillow_corners(box, fine)
         if box.thin:
             width_px = max(fine * 3 // 2, stroke_px * fine // 2)
