@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import io
 import statistics
+from collections.abc import Awaitable, Callable
 from pathlib import Path
 
 import grpc
@@ -56,7 +57,7 @@ async def measure(folder: Path, messages: int = MESSAGES, rounds: int = ROUNDS) 
         echo_env = {"ECHO_ANSWER_BYTES": str(answer_bytes)}
         async with service("tests.bench.echo_server", "ECHO_", folder, **echo_env) as echo:
             servers = [preprocess, gateway]
-            subjects = {
+            subjects: dict[str, Callable[[int], Awaitable[LoadResult]]] = {
                 "echo": lambda count: stream_load(echo.address, "/bench.Echo/Stream", (), 0, request, count, [echo]),
                 "single": lambda count: stream_load(
                     preprocess.address, _METHOD, (_opening(batched=False),), 1, request, count, servers
