@@ -30,7 +30,8 @@ from ocr_gateway.errors import (
     ProviderTimeout,
     ProviderUnavailable,
 )
-from ocr_gateway.image_header import ImageHeader, crop_pngs, read_header
+from ocr_gateway.image_header import ImageHeader, read_header
+from ocr_gateway.image_pixels import crop_pngs
 from ocr_gateway.model import (
     CacheOutcome,
     CachePolicy,

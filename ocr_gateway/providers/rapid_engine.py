@@ -123,11 +123,11 @@ class RapidEngine:
     def detect(self, rgb: Pixels) -> Detection:
         """The lines on an RGB image of any shape, in no order that is promised.
 
-        The detector never sees an image enlarged. The library raises the short side to 736 px by default: it misread 2 of
-        42 labels of 300 x 60 px and took 40 times as long, and on pages with text 7..13 px high it read no better (at
-        most 0.1 % of the characters wrong either way). Text over 160 px high comes apart or is missed, so it is looked
-        for once more on the image reduced: of 30 images with glyphs 200..500 px high 24 were read without that, all 30
-        with it.
+        The detector never sees an image enlarged. The library raises the short side to 736 px: that misread 2 of the
+        42 labels of 300 x 60 px and took 40 times as long, and clean pages with text 7..13 px high it read no better
+        (at most 0.1 % of the characters wrong either way). Text over 160 px high comes apart or is missed, so it is
+        looked for once more on the image reduced: of 30 images with glyphs 200..500 px high 24 were read without that,
+        all 30 with it.
         """
         padded, left, top = _padded(rgb)
         bgr = np.ascontiguousarray(padded[:, :, ::-1])

@@ -7,7 +7,8 @@ import math
 from collections.abc import Mapping, Sequence
 
 from ocr_gateway.errors import FieldInvalid
-from ocr_gateway.image_header import SUPPORTED_MEDIA_TYPES, decode_rgb
+from ocr_gateway.image_layout import SUPPORTED_MEDIA_TYPES
+from ocr_gateway.image_pixels import decode_rgb
 from ocr_gateway.model import (
     Feature,
     FeatureSupport,
@@ -63,6 +64,7 @@ class RapidOcrProvider:
                 )
             },
             languages=_LANGUAGES,
+            adapter_version=2,
         )
         self._model = _model_or_empty()
 

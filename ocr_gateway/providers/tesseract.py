@@ -11,7 +11,8 @@ import structlog
 from PIL import Image
 
 from ocr_gateway.errors import FieldInvalid, ProviderNotConfigured, ProviderUnavailable
-from ocr_gateway.image_header import SUPPORTED_MEDIA_TYPES, RgbImage, decode_rgb
+from ocr_gateway.image_layout import SUPPORTED_MEDIA_TYPES
+from ocr_gateway.image_pixels import RgbImage, decode_rgb
 from ocr_gateway.model import (
     Feature,
     FeatureSupport,

@@ -68,7 +68,7 @@ class PngDocument:
         chunks = self._chunks()
         has_transparent_colour = b"tRNS" in chunks and mode in _GREY_AND_RGB
         return DecodedPage(
-            pixels=self._pixels(reread=b"acTL" in chunks or has_transparent_colour),
+            pixels=self._pixels(reread=has_transparent_colour),
             media_type=PNG,
             mode=mode if self._bit_depth != 16 else f"{mode} of 16 bits",
             orientation=self._orientation(chunks),
@@ -83,7 +83,7 @@ class PngDocument:
         return self._found_chunks
 
     def _check(self) -> None:
-        decode_with_opencv(self._content, cv2.IMREAD_UNCHANGED, _WHAT)
+        decode_with_opencv(_still_image(self._content), cv2.IMREAD_UNCHANGED, _WHAT)
 
     def _orientation(self, chunks: Mapping[bytes, slice]) -> int:
         stated = orientation_in(self._header)
@@ -94,13 +94,14 @@ class PngDocument:
 
     def _pixels(self, *, reread: bool) -> Pixels:
         # OpenCV reads every PNG and refuses a short stream, which Pillow fills up; but it knows no transparent colour
-        # of grey or RGB images and starts an animation with its first frame, so Pillow reads these once more.
-        unchanged = decode_with_opencv(self._content, cv2.IMREAD_UNCHANGED, _WHAT)
+        # of grey or RGB images, so Pillow reads these once more.
+        content = _still_image(self._content)
+        unchanged = decode_with_opencv(content, cv2.IMREAD_UNCHANGED, _WHAT)
         if not reread:
             return from_opencv(unchanged)
         del unchanged
         with reading(_WHAT):
-            image = PngImagePlugin.PngImageFile(io.BytesIO(_still_image(self._content)))
+            image = PngImagePlugin.PngImageFile(io.BytesIO(content))
             image.load()
         return from_pillow(image)
 
@@ -123,9 +124,14 @@ def _head_of(content: bytes) -> bytes:
 
 
 def _still_image(content: bytes) -> bytes:
-    """The file without its metadata and without the frames of an animation."""
-    chunks = (content[place.start - 8 : place.stop + 4] for kind, place in _chunks(content) if kind in _PIXEL_CHUNKS)
-    return content[:_SIGNATURE_BYTES] + b"".join(chunks)
+    """The file without its metadata, of which libpng complains at length, and without the frames of an animation."""
+    pieces = [content[:_SIGNATURE_BYTES]]
+    for kind, place in _walk(content):
+        if kind in _PIXEL_CHUNKS:
+            pieces.append(content[place.start - 8 : place.stop + 4])
+        if kind == b"IEND":
+            break
+    return b"".join(pieces)
 
 
 def _chunks(content: bytes) -> Iterator[tuple[bytes, slice]]:

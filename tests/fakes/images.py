@@ -95,11 +95,7 @@ def png_of(
     """A PNG written chunk by chunk, so that it can state anything; ``extra`` chunks stand before the pixels."""
     header = struct.pack(">IIBBBBB", width, height, depth, colour_type, 0, 0, 0)
     chunks = [(b"IHDR", header), *extra, (b"IDAT", zlib.compress(scanlines)), (b"IEND", b"")]
-    return b"\x89PNG\r\n\x1a\n" + b"".join(_png_chunk(kind, data) for kind, data in chunks)
-
-
-def _png_chunk(kind: bytes, data: bytes) -> bytes:
-    return struct.pack(">I", len(data)) + kind + data + struct.pack(">I", zlib.crc32(kind + data))
+    return b"\x89PNG\r\n\x1a\n" + b"".join(png_chunk(kind, data) for kind, data in chunks)
 
 
 def png_bomb(side_px: int = 60_000) -> bytes:
@@ -177,3 +173,71 @@ def tiff_with_pixels(width: int, height: int, depth: int, photometric: int, pixe
     entries = [*((tag, data_at if tag == 273 else value) for tag, value in values), (279, len(pixels))]
     directory = b"".join(struct.pack("<HHLL", tag, 4, 1, value) for tag, value in entries)
     return b"II*\0" + struct.pack("<L", 8) + struct.pack("<H", count) + directory + bytes(4) + pixels
+
+
+def png_chunk(kind: bytes, data: bytes = b"") -> bytes:
+    """One chunk of a PNG, whole with its checksum."""
+    return struct.pack(">I", len(data)) + kind + data + struct.pack(">I", zlib.crc32(kind + data))
+
+
+def jpeg_segment(marker: int, data: bytes = b"") -> bytes:
+    """One segment of a JPEG."""
+    return bytes((0xFF, marker)) + struct.pack(">H", len(data) + 2) + data
+
+
+def tiff_of_overlapping_directories(directories: int, entries: int = 4096) -> bytes:
+    """A big-endian TIFF of ``directories`` chained directories with ``entries`` entries each, 12 bytes apart: all of
+    them together are far larger than the file.
+    """
+    first = 16
+    links = [0] * entries + [first + 12 * number for number in range(1, directories)] + [0]
+    return b"MM\0*" + struct.pack(">L8x", first) + b"".join(struct.pack(">HL6x", entries, link) for link in links)
+
+
+def tiff_of_strips(strips: int) -> bytes:
+    """A small grey TIFF whose directory states this number of strips, each with its own entry in the table."""
+    values = (
+        (256, 1, 64),
+        (257, 1, 64),
+        (258, 1, 8),
+        (259, 1, 1),
+        (262, 1, 1),
+        (273, strips, 8),
+        (277, 1, 1),
+        (278, 1, 1),
+        (279, strips, 8),
+    )
+    directory = b"".join(struct.pack("<HHLL", tag, 4, count, value) for tag, count, value in values)
+    table = bytes(4 * strips)
+    return b"II*\0" + struct.pack("<L", 8 + len(table)) + table + struct.pack("<H", len(values)) + directory + bytes(4)
+
+
+def with_inserted(content: bytes, at: int, inserted: bytes) -> bytes:
+    """The file with bytes put in: 33 is behind a PNG's header chunk, 2 behind a JPEG's start mark."""
+    return content[:at] + inserted + content[at:]
+
+
+def webp_of_chunks(chunks: int) -> bytes:
+    """A WebP of 16 x 16 px that holds this number of empty chunks behind its header, and no pixels."""
+    body = b"WEBPVP8X" + struct.pack("<I", 10) + bytes(4) + b"\x0f\0\0" * 2 + b"abcd\0\0\0\0" * chunks
+    return b"RIFF" + struct.pack("<I", len(body)) + body
+
+
+def files_of_too_many_parts() -> dict[str, tuple[bytes, str]]:
+    """Small images, of far more parts each than any honest file has, with what the refusal says."""
+    png = encoded(photo(), "PNG")
+    jpeg = encoded(photo(), "JPEG")
+    frame = jpeg[jpeg.index(b"\xff\xc0") : jpeg.index(b"\xff\xc4")]
+    return {
+        "png chunks": (with_inserted(png, 33, png_chunk(b"abCd") * 2001), "more than 2000 chunks besides its pixels"),
+        "png data chunks": (
+            with_inserted(png, png.index(b"IDAT") - 4, png_chunk(b"IDAT") * 20_001),
+            "its pixels in more than 20000 chunks",
+        ),
+        "jpeg segments": (with_inserted(jpeg, 2, jpeg_segment(0xFE) * 2001), "more than 2000 segments"),
+        "jpeg restart marks": (with_inserted(jpeg, 2, b"\xff\xd0" * 2001), "more than 2000 segments"),
+        "jpeg tables": (with_inserted(jpeg, 2, jpeg_segment(0xDB, bytes(65_000)) * 2), "quantization tables"),
+        "jpeg frames": (with_inserted(jpeg, jpeg.index(frame), frame), "more than one frame"),
+        "tiff strips": (tiff_of_strips(100_001), "more than 100000 strips"),
+        "webp chunks": (webp_of_chunks(2001), "more than 2000 chunks"),
+    }

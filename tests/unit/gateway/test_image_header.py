@@ -4,18 +4,23 @@ from __future__ import annotations
 
 import io
 import struct
+import tracemalloc
 import zlib
 
 import numpy as np
 import pytest
 from PIL import Image
+from PIL.PngImagePlugin import PngImageFile
 
 from ocr_gateway.errors import FormatUnsupported, ImageEmpty, ImageUndecodable, RegionOutOfImage
-from ocr_gateway.image_header import ImageHeader, crop_pngs, decode_rgb, read_header
+from ocr_gateway.image_header import ImageHeader, read_header
+from ocr_gateway.image_pixels import crop_pngs, decode_rgb
 from ocr_gateway.model import Rect
+from tests.fakes.images import files_of_too_many_parts, jpeg_segment, png_chunk, with_inserted
 
 RED, BLUE, WHITE = (255, 0, 0), (0, 0, 255), (255, 255, 255)
 ORIENTATION = 0x0112
+TOO_MANY_PARTS = files_of_too_many_parts()
 # Where the stored image's red top-left corner stands for a viewer, and whether width and height change places.
 SEEN = {
     1: ("top left", False),
@@ -211,3 +216,108 @@ def test_a_crop_without_area_is_refused(rect: Rect) -> None:
     """Where nothing of the image lies under the region, there is nothing to read."""
     with pytest.raises(RegionOutOfImage):
         crop_pngs(encoded(red_cornered(), "PNG"), [rect])
+
+
+def test_many_crops_decode_the_image_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Each rectangle gives its own crop, in their order, of pixels that are made one time."""
+    loads: list[str] = []
+    load = PngImageFile.load
+
+    def counted(image: PngImageFile) -> object:
+        loads.append("load")
+        return load(image)
+
+    monkeypatch.setattr(PngImageFile, "load", counted)
+    content = encoded(red_cornered(), "PNG")
+    crops = crop_pngs(content, [Rect(0, 0, 4, 4), Rect(40, 20, 5, 6), Rect(0, 0, 48, 32)])
+    opened_once = len(loads)
+    crop_pngs(content, [Rect(0, 0, 4, 4)])
+    assert len(loads) == 2 * opened_once
+    first, second, whole = map(decode_rgb, crops)
+    assert (first == RED).all()
+    assert second.shape == (6, 5, 3)
+    assert (second == WHITE).all()
+    assert np.array_equal(whole, np.asarray(red_cornered()))
+
+
+def test_no_rectangles_are_no_crops() -> None:
+    """Nothing asked is nothing decoded."""
+    assert crop_pngs(encoded(red_cornered(), "PNG"), []) == []
+
+
+@pytest.mark.parametrize(("content", "refusal"), TOO_MANY_PARTS.values(), ids=TOO_MANY_PARTS)
+def test_a_file_of_too_many_parts_is_refused_by_its_header(content: bytes, refusal: str) -> None:
+    """What no honest file holds thousands of is counted, before anything walks over all of it."""
+    with pytest.raises(ImageUndecodable, match=refusal):
+        read_header(content)
+
+
+@pytest.mark.parametrize("file_format", ["PNG", "TIFF"])
+def test_a_header_is_read_without_pillow(file_format: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """No library that would walk, inflate or decode the file is asked for its size."""
+    content = encoded(red_cornered(), file_format)
+    monkeypatch.setattr(Image, "open", None)
+    assert (read_header(content).width, read_header(content).height) == (48, 32)
+
+
+def test_a_tiff_directory_of_too_many_entries_is_refused() -> None:
+    """The entries are counted by what the directory states, not walked."""
+    content = b"II+\0\x08\0\0\0" + struct.pack("<QQ", 16, 2_000_000) + bytes(1000)
+    with pytest.raises(ImageUndecodable, match="more than 4096 entries"):
+        read_header(content)
+
+
+def test_a_jpeg_of_too_many_scans_is_not_decoded() -> None:
+    """Empty scans, each of which would cost a pass over the image, are counted first."""
+    content = encoded(red_cornered(), "JPEG", progressive=True)
+    scan = content[content.rindex(b"\xff\xda") : -2]
+    assert decode_rgb(content[:-2] + scan * 100 + b"\xff\xd9").shape == (32, 48, 3)
+    with pytest.raises(ImageUndecodable, match="more than 200 scans"):
+        decode_rgb(content[:-2] + scan * 300 + b"\xff\xd9")
+
+
+def test_pixels_of_another_size_than_the_header_says_are_refused() -> None:
+    """The size that was checked is the size that is decoded, whatever two readers make of a file."""
+    content = encoded(red_cornered(), "BMP")
+    forged = content[:18] + struct.pack("<i", -48) + content[22:]
+    with pytest.raises(ImageUndecodable):
+        decode_rgb(forged)
+
+
+def test_metadata_changes_no_pixel() -> None:
+    """Colour profiles, previews and comments are passed over, and the end of the file is still looked for."""
+    jpeg = encoded(red_cornered(), "JPEG")
+    stuffed = with_inserted(jpeg, 2, jpeg_segment(0xE2, b"MPF\0" + bytes(50_000)) * 40 + bytes(1000))
+    assert np.array_equal(decode_rgb(stuffed), decode_rgb(jpeg))
+    png = encoded(red_cornered(), "PNG")
+    assert np.array_equal(decode_rgb(with_inserted(png, 33, png_chunk(b"tEXt", b"k\0v") * 1900)), decode_rgb(png))
+
+
+@pytest.mark.parametrize("file_format", ["PNG", "JPEG", "WEBP"])
+def test_an_orientation_in_xmp_alone_counts(file_format: str) -> None:
+    """Where there is no EXIF block, the XMP packet's word on the orientation is taken, for size and pixels alike."""
+    packet = b'<x:xmpmeta><rdf:Description tiff:Orientation="6"/></x:xmpmeta>'
+    if file_format == "PNG":
+        data = b"XML:com.adobe.xmp\0\0\0\0\0" + packet
+        content = with_inserted(encoded(red_cornered(), "PNG"), 33, png_chunk(b"iTXt", data))
+    else:
+        content = encoded(red_cornered(), file_format, xmp=packet)
+    assert (read_header(content).width, read_header(content).height) == (32, 48)
+    assert decode_rgb(content).shape == (48, 32, 3)
+
+
+@pytest.mark.parametrize("mode", ["I;16", "RGBA", "F"])
+def test_decoding_makes_no_copies_of_the_whole_image(mode: str) -> None:
+    """Beside the result, only a band of rows is converted at a time, whatever the pixels are."""
+    if mode == "RGBA":
+        content = encoded(Image.new("RGBA", (2000, 2000)), "PNG")
+    else:
+        depth: type[np.generic] = np.uint16 if mode == "I;16" else np.float32
+        content = encoded(Image.fromarray(np.zeros((2000, 2000), depth)), "TIFF", compression="tiff_lzw")
+    tracemalloc.start()
+    try:
+        result_bytes = decode_rgb(content).nbytes
+        peak_bytes = tracemalloc.get_traced_memory()[1]
+    finally:
+        tracemalloc.stop()
+    assert peak_bytes < 3 * result_bytes

@@ -51,6 +51,12 @@ def test_small_lines_are_not_joined_to_a_large_one() -> None:
     assert join_large_text(found, boxes(line(95, 95, 610, 240))).tolist() == found.tolist()
 
 
+def test_large_text_that_was_missed_is_added() -> None:
+    """A speck inside the line does not keep it out."""
+    speck, missed = line(700, 500, 220, 147), line(40, 480, 1500, 520)
+    assert join_large_text(boxes(speck), boxes(missed)).tolist() == boxes(missed).tolist()
+
+
 def test_what_the_reduced_image_does_not_show_is_kept() -> None:
     """No box is lost where the second look finds nothing."""
     found = boxes(line(100, 100, 500, 400), line(20, 20, 60, 20))

@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from preprocess_service.decoders.jpeg_segments import head_of
 from preprocess_service.decoders.opening import open_document
 from preprocess_service.errors import (
     FormatUnsupported,
@@ -22,16 +23,21 @@ from tests.fakes.images import (
     UNREAD_FORMATS,
     bmp_bomb,
     encoded,
+    files_of_too_many_parts,
     jpeg_bomb,
+    jpeg_segment,
     photo,
     png_bomb,
+    png_chunk,
     png_of,
     stored_with_orientation,
     tiff_bomb,
     webp_bomb,
+    with_inserted,
 )
 
 LIMITS = SourceLimits()
+TOO_MANY_PARTS = files_of_too_many_parts()
 
 WHOLE_FILES = {
     "jpeg": encoded(photo(), "JPEG"),
@@ -209,3 +215,31 @@ def test_a_garbled_file_raises_only_expected_errors(name: str) -> None:
         except (ImageUndecodable, ImageTooLargePixels, FormatUnsupported):
             continue
         assert pixels.dtype == np.uint8
+
+
+@pytest.mark.parametrize(("content", "refusal"), TOO_MANY_PARTS.values(), ids=TOO_MANY_PARTS)
+def test_a_file_of_too_many_parts_is_refused(content: bytes, refusal: str) -> None:
+    """What no honest file holds thousands of is counted before a library walks over it."""
+    with pytest.raises(ImageUndecodable, match=refusal):
+        read(content)
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        with_inserted(WHOLE_FILES["png"], 33, png_chunk(b"abCd", bytes(500)) * 1900),
+        with_inserted(WHOLE_FILES["jpeg"], 2, jpeg_segment(0xE5, bytes(60_000)) * 100),
+        with_inserted(WHOLE_FILES["jpeg"], 2, jpeg_segment(0xFE) + bytes(60_000) + b"\xff" * 100),
+    ],
+    ids=["png chunks", "jpeg application data", "jpeg junk"],
+)
+def test_much_metadata_changes_no_pixel(content: bytes) -> None:
+    """Below the limits, what says nothing of the pixels is passed over."""
+    picture = read(WHOLE_FILES["png" if content.startswith(b"\x89") else "jpeg"])
+    assert np.array_equal(read(content), picture)
+
+
+def test_libraries_see_no_metadata_that_costs_time() -> None:
+    """Comments and colour profiles of a JPEG, which a reader would copy and parse, are left out of its head."""
+    content = with_inserted(WHOLE_FILES["jpeg"], 2, jpeg_segment(0xE2, b"MPF\0" + bytes(60_000)) * 50)
+    assert len(head_of(content).needed) < 1000

@@ -9,10 +9,11 @@ import numpy as np
 import pytest
 from PIL import Image, TiffImagePlugin
 
+from preprocess_service.decoders import tiff_directory
 from preprocess_service.decoders.opening import open_document
 from preprocess_service.errors import ImageTooLargePixels, ImageUndecodable, TooManyPages
 from preprocess_service.model import Source, SourceLimits
-from tests.fakes.images import EXIF_ORIENTATION, photo, tiff_bomb, tiff_pages
+from tests.fakes.images import EXIF_ORIENTATION, photo, tiff_bomb, tiff_of_overlapping_directories, tiff_pages
 
 LIMITS = SourceLimits()
 
@@ -134,3 +135,42 @@ def test_a_tiff_without_pages_is_undecodable() -> None:
     """A header that leads nowhere is no document."""
     with pytest.raises(ImageUndecodable, match="no page"):
         open_document(Source(b"II*\0" + bytes(4)), LIMITS)
+
+
+def test_overlapping_directories_are_walked_within_bounds(monkeypatch: pytest.MonkeyPatch) -> None:
+    """3000 directories of 4096 entries each in 85 KB cost a few looks a directory, up to the limit on pages."""
+    looks: list[int] = []
+    look = tiff_directory._number
+
+    def counted(content: bytes, at: int, number_format: str) -> int | None:
+        looks.append(at)
+        return look(content, at, number_format)
+
+    monkeypatch.setattr(tiff_directory, "_number", counted)
+    with pytest.raises(TooManyPages) as caught:
+        open_document(Source(tiff_of_overlapping_directories(3000)), LIMITS)
+    assert caught.value.metadata["value"] == "2001"
+    assert len(looks) <= 2001 * 12
+
+
+def test_thumbnails_without_end_are_damage() -> None:
+    """A chain of more thumbnails than any file has ends, with a page that says so."""
+    pages = [Image.new("1", (8, 8)) for _ in range(30)]
+    content = bytearray(tiff_pages(*pages))
+    for directory in directories(bytes(content)):
+        struct.pack_into("<HHLL", content, directory + 2, 254, 4, 1, 1)
+    document = open_document(Source(bytes(content)), SourceLimits(max_pages=2))
+    assert document.page_count == 1
+    with pytest.raises(ImageUndecodable, match="thumbnails"):
+        document.decode(1)
+
+
+def test_an_exif_directory_of_too_many_entries_is_damage() -> None:
+    """A page's EXIF directory is not read when its count of entries is absurd."""
+    content = bytearray(tiff_pages(photo(20, 10)))
+    directory = directories(bytes(content))[0]
+    last = next_pointer_of(bytes(content), directory) - 12
+    struct.pack_into("<HHLL", content, last, 34665, 4, 1, len(content))
+    content += struct.pack("<H", 60_000) + bytes(100)
+    with pytest.raises(ImageUndecodable, match="more than 4096 entries"):
+        open_document(Source(bytes(content)), LIMITS).decode(1)

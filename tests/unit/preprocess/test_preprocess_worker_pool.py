@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import asyncio
+import subprocess
+import sys
 import threading
 
 import cv2
 import pytest
+from structlog.testing import capture_logs
 
 from preprocess_service.worker_pool import WorkerPool, WorkerPoolClosed
 
@@ -140,3 +143,61 @@ def test_a_pool_needs_a_worker() -> None:
     """Zero workers would wait for ever."""
     with pytest.raises(ValueError, match="at least one"):
         WorkerPool(0)
+
+
+async def test_closing_leaves_a_stuck_job_behind() -> None:
+    """Closing ends with its own time, says in the log what still runs, and the job's caller gets its result if it
+    comes after all.
+    """
+    pool = WorkerPool(2)
+    gate = Gate()
+    running = asyncio.create_task(pool.run(gate.run))
+    await gate.wait_started()
+    with capture_logs() as logs:
+        await pool.close(timeout_s=0.01)
+    assert [(line["event"], line["jobs"]) for line in logs] == [("worker_pool.jobs_left_behind", 1)]
+    gate.released.set()
+    assert await running == "done"
+
+
+async def test_a_cancelled_close_can_be_repeated() -> None:
+    """A close that is cancelled has refused what waits already, and another one ends well."""
+    pool = WorkerPool(1)
+    gate = Gate()
+    running = asyncio.create_task(pool.run(gate.run))
+    await gate.wait_started()
+    closing = asyncio.create_task(pool.close(timeout_s=TIMEOUT_S))
+    await settle()
+    closing.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await closing
+    with pytest.raises(WorkerPoolClosed):
+        await pool.run(divmod, 1, 1)
+    gate.released.set()
+    assert await running == "done"
+    await pool.close()
+
+
+_STUCK_PROCESS = """
+import asyncio, threading
+from preprocess_service.worker_pool import WorkerPool
+
+async def main():
+    pool = WorkerPool(1)
+    started = threading.Event()
+    def stuck():
+        started.set()
+        threading.Event().wait()
+    job = asyncio.ensure_future(pool.run(stuck))
+    await asyncio.to_thread(started.wait)
+    job.cancel()
+    await pool.close(timeout_s=0.01)
+
+asyncio.run(main())
+"""
+
+
+def test_a_stuck_job_does_not_hold_up_the_end_of_the_process() -> None:
+    """A process whose worker never returns ends all the same."""
+    ended = subprocess.run([sys.executable, "-c", _STUCK_PROCESS], timeout=60, check=False, capture_output=True)
+    assert ended.returncode == 0, ended.stderr.decode()
