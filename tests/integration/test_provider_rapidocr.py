@@ -159,7 +159,7 @@ async def test_small_text_beside_large_glyphs_is_kept(provider: RapidOcrProvider
 
 @pytest.mark.parametrize("size", [10, 12])
 async def test_a_page_of_low_resolution_is_read(provider: RapidOcrProvider, size: int) -> None:
-    """Running text of a page at 50 to 72 dpi, without being enlarged."""
+    """Running text of a page at 50 to 72 dpi."""
     drawn = Image.fromarray(text_page(TEXTS * 5, size=size * 3, width=size * 120).pixels)
     small = drawn.resize((drawn.width // 3, drawn.height // 3), Image.Resampling.BICUBIC)
     assert [line.text for line in lines_of(await read(provider, png_of(np.asarray(small))))] == TEXTS * 5

@@ -57,6 +57,14 @@ def test_large_text_that_was_missed_is_added() -> None:
     assert join_large_text(boxes(speck), boxes(missed)).tolist() == boxes(missed).tolist()
 
 
+def test_large_text_is_found_where_nothing_else_was() -> None:
+    """An image on which the first look found nothing gets what the second one found."""
+    nothing = np.zeros((0, 4, 2), np.float32)
+    large = np.array([[[0, 0], [900, 0], [900, 300], [0, 300]]], np.float32)
+    assert join_large_text(nothing, large).tolist() == large.tolist()
+    assert join_large_text(nothing, nothing).tolist() == []
+
+
 def test_what_the_reduced_image_does_not_show_is_kept() -> None:
     """No box is lost where the second look finds nothing."""
     found = boxes(line(100, 100, 500, 400), line(20, 20, 60, 20))
