@@ -126,6 +126,7 @@ class GatewayConnection:
         try:
             while True:
                 await self._something_unsent.wait()
+                await asyncio.sleep(0)  # whoever is about to ask in this turn of the loop goes along
                 self._something_unsent.clear()
                 asked, self._unsent = self._unsent, []
                 waited_for = [(request_id, page) for request_id, page in asked if request_id in self._answers]

@@ -300,6 +300,8 @@ class ItemStream(Generic[RequestT, AnswerT, ConfigT, SpecT]):
     ) -> None:
         while (entry := self._set_aside or await self._outbox.get()) is not None:
             self._set_aside = None
+            if together is not None:
+                await asyncio.sleep(0)  # what becomes ready in this turn of the loop goes along
             entries = [entry] if together is None else self._ready_with(entry)
             last = [flight for flight, answer in entries if answer.last]
             for flight, answer in entries:
