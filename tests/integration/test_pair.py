@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import hashlib
 import io
+from contextlib import suppress
 from typing import Any
 
 import grpc
@@ -192,7 +193,7 @@ async def test_a_config_that_the_gateway_refuses_refuses_the_stream() -> None:
 
 async def test_a_gateway_that_is_not_there_is_said() -> None:
     """Without a gateway the stream is refused with GATEWAY_UNAVAILABLE, and health says it of the component."""
-    async with running_pair(ScriptedProvider(), gateway_retry_s=1.5) as pair:
+    async with running_pair(ScriptedProvider(), gateway_retry_s=0.5) as pair:
         await pair.gateway.server.stop(5)
         call = pair.stub.StreamRecognize(iter([config()]), timeout=30)
         with pytest.raises(grpc.aio.AioRpcError) as failed:
@@ -202,7 +203,12 @@ async def test_a_gateway_that_is_not_there_is_said() -> None:
         asked = health_pb2.HealthCheckRequest(service="gateway")
         assert (await health.Check(asked, timeout=10)).status == health_pb2.HealthCheckResponse.NOT_SERVING
         async with running_gateway(ScriptedProvider(), listen=pair.gateway.server.address):
-            assert [outcome(answer) for answer in await answers_of(pair, [config(), source("a", image(1))])] == ["OK"]
+            answers: list[recognition_pb2.PageAnswer] = []
+            async with asyncio.timeout(30):
+                while not answers:  # the channel itself waits up to 2 s between its tries
+                    with suppress(grpc.aio.AioRpcError):
+                        answers = await answers_of(pair, [config(), source("a", image(1))])
+            assert [outcome(answer) for answer in answers] == ["OK"]
             assert (await health.Check(asked, timeout=10)).status == health_pb2.HealthCheckResponse.SERVING
 
 
