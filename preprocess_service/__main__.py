@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from preprocess_service.composition import PreprocessProcess
 from preprocess_service.settings import PreprocessSettings
-from rpc_runtime.lifecycle import run_service
+from rpc_runtime.lifecycle import end_process, run_service
 
 if __name__ == "__main__":
-    raise SystemExit(run_service("preprocess_service", PreprocessSettings, PreprocessProcess))
+    end_process(run_service("preprocess_service", PreprocessSettings, PreprocessProcess))

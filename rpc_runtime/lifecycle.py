@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 import os
 import signal
 import sys
 from collections.abc import Callable
 from pathlib import Path
-from typing import TypeVar
+from typing import NoReturn, TypeVar
 
 import structlog
 import uvloop
@@ -44,6 +45,18 @@ def run_service(name: str, load: Callable[[], SettingsT], build: Callable[[Setti
     except OSError as error:
         _log.error("lifecycle.cannot_start", error=str(error))
         return 2
+
+
+def end_process(status: int) -> NoReturn:
+    """Ends the process at once with this status, its output written.
+
+    Not by way of the interpreter's own end: a thread that is still inside of native code then, such as an engine that
+    is being loaded, would have the process aborted. ``run_service`` has given back what must be.
+    """
+    logging.shutdown()
+    sys.stdout.flush()
+    sys.stderr.flush()
+    os._exit(status)
 
 
 async def _serve(settings: SettingsT, build: Callable[[SettingsT, DrainSignal], Service]) -> int:

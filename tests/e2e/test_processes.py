@@ -28,7 +28,7 @@ from tests.fakes import gateway_messages as gateway_side
 from tests.fakes.gateway_messages import image, outcome
 from tests.fakes.images import png_bomb
 from tests.fakes.preprocess_messages import config, source
-from tests.fakes.processes import ServiceUnderTest, pair
+from tests.fakes.processes import ServiceUnderTest, pair, service
 
 FAKE_GATEWAY = "tests.fakes.gateway_process"
 
@@ -262,3 +262,15 @@ async def test_a_wrong_setting_is_one_clear_line(tmp_path: Path, env: dict[str, 
     assert process.returncode == 2
     assert words in said.decode()
     assert "Traceback" not in said.decode()
+
+
+async def test_sigterm_while_the_engine_is_being_loaded(tmp_path: Path) -> None:
+    """A gateway that is told to stop the moment it serves ends cleanly, with its engines in the middle of loading."""
+    for attempt in range(3):
+        folder = tmp_path / str(attempt)
+        folder.mkdir()
+        async with service("ocr_gateway", "GATEWAY_", folder, cache_dir=str(folder / "cache")) as gateway:
+            gateway.process.send_signal(signal.SIGTERM)
+            assert await gateway.ended() == 0
+            lines = gateway.log.read_text().splitlines()
+        assert [line for line in lines if not line.startswith("{")] == []

@@ -12,7 +12,7 @@ from ocr_gateway.composition import GatewayService, build_gateway
 from ocr_gateway.model import Page, ProviderCall
 from ocr_gateway.settings import GatewaySettings
 from rpc_runtime.drain import DrainSignal
-from rpc_runtime.lifecycle import run_service
+from rpc_runtime.lifecycle import end_process, run_service
 from tests.fakes.providers import ScriptedProvider, page_saying
 
 DELAY_S = float(os.environ.get("FAKE_PROVIDER_DELAY_S", "0"))
@@ -32,4 +32,4 @@ def build(settings: GatewaySettings, drain: DrainSignal) -> GatewayService:
 
 
 if __name__ == "__main__":
-    raise SystemExit(run_service("ocr_gateway", GatewaySettings, build))
+    end_process(run_service("ocr_gateway", GatewaySettings, build))
