@@ -29,6 +29,8 @@ warnings.filterwarnings("ignore", module=r"PIL\..*")
 
 # A progressive file has about ten. Each costs a pass over the whole image, so thousands of empty ones cost hours.
 _MAX_SCANS = 200
+_MAX_SCANNED_PIXELS = 2_000_000_000
+"""Over all scans, each of which passes over the whole image at about 1.3 gigapixels a second."""
 _TRANSPARENT_MODES = ("RGBA", "LA", "PA", "La", "RGBa")
 _BAND_PIXELS = 1_000_000
 
@@ -53,8 +55,10 @@ def decode_rgb(content: bytes) -> RgbImage:
     size than the header's, and for a JPEG of more than 200 scans.
     """
     layout = layout_of(content)
-    if layout.media_type == JPEG and content.count(b"\xff\xda", layout.scans_at) > _MAX_SCANS:
-        raise ImageUndecodable(f"it has more than {_MAX_SCANS} scans")
+    if layout.media_type == JPEG:
+        scans = content.count(b"\xff\xda", layout.scans_at)
+        if scans > _MAX_SCANS or scans * layout.width * layout.height > _MAX_SCANNED_PIXELS:
+            raise ImageUndecodable(f"its {scans} scans are too many for {layout.width} x {layout.height} pixels")
     pixels = _pixels(content, layout)
     if layout.media_type == TIFF or layout.orientation == UPRIGHT:
         return pixels

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from typing import Protocol, TypeVar
 from weakref import WeakValueDictionary
@@ -49,6 +50,8 @@ from ocr_gateway.routing import Candidate
 from rpc_runtime.faults import ExpectedError
 
 LARGE_BYTES = 1024 * 1024
+_CROPPING = ThreadPoolExecutor(max_workers=2, thread_name_prefix="cropping")
+"""Decodes images for their regions: apart from the short looks at headers, and never more than two at a time."""
 
 ResultT = TypeVar("ResultT")
 
@@ -101,6 +104,16 @@ class Recognizer:
 
         ``trail`` is filled, so that it says how far the page came when this raises.
         """
+        trail = trail or Trail()
+        try:
+            async with asyncio.timeout(spec.timeout_s):
+                return await self._recall_or_read(request, spec, trail)
+        except TimeoutError:
+            if trail.provider:
+                raise ProviderTimeout(trail.provider, spec.timeout_s) from None
+            raise DeadlineUnreachable(spec.timeout_s) from None
+
+    async def _recall_or_read(self, request: PageRequest, spec: RecognitionSpec, trail: Trail) -> Recognition:
         if request.content is not None and not request.content:
             raise ImageEmpty
         digest = request.digest or b"" if request.content is None else await _off_loop(digest_of, request.content)
@@ -110,25 +123,18 @@ class Recognizer:
             return _recalled(*found)
         if request.content is None:
             raise ContentRequired
-        return await self._read_within(_Job(request, request.content, digest, spec, candidates), key, trail or Trail())
+        job = _Job(request, request.content, digest, spec, candidates)
+        if spec.cache_policy is CachePolicy.BYPASS:
+            return await self._read(job, trail)
+        return await self._read_together(job, f"{spec.cache_policy.value}:{key}", trail)
 
-    async def _read_within(self, job: _Job, key: str, trail: Trail) -> Recognition:
-        spec = job.spec
-        flight_key = f"{spec.cache_policy.value}:{key}"
+    async def _read_together(self, job: _Job, flight_key: str, trail: Trail) -> Recognition:
+        """Reads, or waits for whoever is reading the same."""
         shared = self._trails.setdefault(flight_key, Trail())
         try:
-            async with asyncio.timeout(spec.timeout_s):
-                if spec.cache_policy is CachePolicy.BYPASS:
-                    return await self._read(job, trail)
-                recognition, leads = await self._flights.run(flight_key, lambda: self._read(job, shared))
-        except TimeoutError:
-            asked = trail.provider or shared.provider
-            if asked:
-                raise ProviderTimeout(asked, spec.timeout_s) from None
-            raise DeadlineUnreachable(spec.timeout_s) from None
+            recognition, leads = await self._flights.run(flight_key, lambda: self._read(job, shared))
         finally:
-            if not trail.attempts:
-                trail.follow(shared)
+            trail.follow(shared)
         return recognition if leads else _coalesced(recognition)
 
     async def _read(self, job: _Job, trail: Trail) -> Recognition:
@@ -201,7 +207,8 @@ async def _call_for_regions(job: _Job, header: ImageHeader, candidate: Candidate
     billed_units = 0.0
     raw_response = b""
     regions = [whole_pixels(region) for region in job.request.regions]
-    for region, crop in zip(regions, await asyncio.to_thread(crop_pngs, job.content, regions), strict=True):
+    crops = await asyncio.get_running_loop().run_in_executor(_CROPPING, crop_pngs, job.content, regions)
+    for region, crop in zip(regions, crops, strict=True):
         result = await _call(candidate, _provider_call(crop, read_header(crop), job.spec))
         billed_units += result.billed_units
         raw_response = result.raw_response

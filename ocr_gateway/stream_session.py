@@ -20,6 +20,7 @@ from rpc_runtime.stream_messages import (
     Item,
     Opening,
     StreamLimits,
+    batch_of,
     failure_answer,
 )
 
@@ -40,7 +41,7 @@ class GatewayDialect:
             case "item":
                 return announcement_of(request.item)
             case "batch":
-                return Batch(tuple(announcement_of(item) for item in request.batch.items))
+                return batch_of(request.batch.items, announcement_of)
             case "chunk":
                 return Chunk(request.chunk.request_id, request.chunk.data)
             case "config":

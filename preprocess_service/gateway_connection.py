@@ -91,6 +91,8 @@ class GatewayConnection:
     async def _ask(self, page: PageToRead) -> recognition_pb2.PageAnswer:
         if self._end is not None:
             raise self._end
+        if self._draining:
+            raise ConnectionLost("the gateway is stopping")
         request_id = str(next(self._ids))
         answer: asyncio.Future[recognition_pb2.PageAnswer] = asyncio.get_running_loop().create_future()
         self._answers[request_id] = answer
@@ -110,16 +112,22 @@ class GatewayConnection:
 
     async def close(self) -> None:
         """Ends the call: gracefully and within a bound when every page was answered, else by a cancel."""
-        if self._tasks and not self._answers and not self._abandoned and self._end is None:
-            with suppress(*_CALL_ENDED):
-                await self._call.done_writing()
-            # Not asyncio.timeout: in a task that is being cancelled it ends nothing (Python 3.11).
-            await asyncio.wait({self._tasks[0]}, timeout=_CLOSE_WAIT_S)
+        try:
+            if self._tasks and not self._answers and not self._abandoned and self._end is None:
+                with suppress(*_CALL_ENDED):
+                    await self._call.done_writing()
+                # Not asyncio.timeout: in a task that is being cancelled it ends nothing (Python 3.11).
+                await asyncio.wait({self._tasks[0]}, timeout=_CLOSE_WAIT_S)
+        finally:
+            self.cancel()
+        if self._tasks:
+            await asyncio.wait(self._tasks)
+
+    def cancel(self) -> None:
+        """Ends the call at once. May be repeated."""
         self._call.cancel()
         for task in self._tasks:
             task.cancel()
-        if self._tasks:
-            await asyncio.wait(self._tasks)
 
     async def _write_all(self) -> None:
         """Sends what has been asked; what came while a message was on its way goes together in the next one."""

@@ -161,10 +161,14 @@ class GatewayStream:
     async def aclose(self) -> None:
         """Ends the stream; what the gateway still has of it is cancelled there."""
         if self._connecting is not None:
-            self._connecting.cancel()
-            await asyncio.wait({self._connecting})
-        for connection in (*self._draining, *filter(None, [self._connection])):
-            await connection.close()
+            self._connecting.cancel()  # it closes by itself what it has begun
+        connections = [*self._draining, *filter(None, [self._connection])]
+        try:
+            for connection in connections:
+                await connection.close()
+        finally:
+            for connection in connections:
+                connection.cancel()
 
     async def _persist(self, attempt: Callable[[], Awaitable[ResultT]]) -> ResultT:
         clock = asyncio.get_running_loop().time
@@ -193,6 +197,7 @@ class GatewayStream:
         connecting = self._connecting
         if connecting is None or connecting.done():
             connecting = self._connecting = asyncio.create_task(self._connect_anew())
+            connecting.add_done_callback(_look_at)
         await asyncio.wait({connecting})
         return connecting.result()
 
@@ -205,3 +210,9 @@ class GatewayStream:
             await connection.close()
         self._connection = await self._link.call(self._config)
         return self._connection
+
+
+def _look_at(done: asyncio.Task[GatewayConnection]) -> None:
+    """Takes note of a failure that nobody may be left to wait for."""
+    if not done.cancelled():
+        done.exception()

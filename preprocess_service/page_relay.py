@@ -27,6 +27,7 @@ from preprocess_service.model import NormalizedPage, PageFailure, PageFit, Sourc
 from preprocess_service.pipeline import Pipeline
 from preprocess_service.profiles import Profile
 from preprocess_service.translation import SourceSpec, facts_message, regions_on_page, relay_answer
+from rpc_runtime.capacity import Capacity
 from rpc_runtime.faults import ExpectedError, FaultTable, StatusError
 from rpc_runtime.stream_messages import Item
 
@@ -92,7 +93,7 @@ class PageRelay:
         how: Normalization,
         known: KnownPages,
         faults: FaultTable,
-        slots: asyncio.Semaphore,
+        slots: Capacity,
         *,
         timeout_s: float,
         pages_ahead: int,
@@ -104,6 +105,7 @@ class PageRelay:
         self._known = known
         self._faults = faults
         self._slots = slots
+        self._held_slots = 0
         self._timeout_s = timeout_s
         self._pages_ahead = pages_ahead
         self._use_known = use_known
@@ -156,18 +158,18 @@ class PageRelay:
         pages = made_pages(self._pipeline, item, self._how, timeout_s=self._timeout_s, first_page=len(made) + 1)
         async with aclosing(pages):
             while True:
-                await self._slots.acquire()
                 began = time.monotonic()
+                await self._take_slot()
                 try:
                     page = await anext(pages, None)
                 except BaseException:
-                    self._slots.release()
+                    self._give_back_slot()
                     raise
                 if page is None:
-                    self._slots.release()
+                    self._give_back_slot()
                     break
                 task = asyncio.create_task(self._answer(page, item, began))
-                task.add_done_callback(lambda _: self._slots.release())
+                task.add_done_callback(self._give_back_slot)
                 if isinstance(page, NormalizedPage):
                     made.append(without_content(page, content, key.digest))
                 else:
@@ -175,6 +177,19 @@ class PageRelay:
                 yield task
         if whole:
             self._known.put(key, tuple(made))
+
+    async def _take_slot(self) -> None:
+        """Waits for a slot within a page's time. A stream that holds none is let in, whoever holds the others."""
+        try:
+            async with asyncio.timeout(self._timeout_s):
+                await self._slots.acquire(0, first=self._held_slots == 0)
+        except TimeoutError:
+            raise DeadlineUnreachable(self._timeout_s) from None
+        self._held_slots += 1
+
+    def _give_back_slot(self, _done: object = None) -> None:
+        self._held_slots -= 1
+        self._slots.release(0)
 
     async def _answer(self, page: NormalizedPage | PageFailure, item: Item[SourceSpec], began: float) -> PageAnswer:
         if isinstance(page, NormalizedPage):

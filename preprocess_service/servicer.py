@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from contextlib import aclosing
 from typing import Any
 
@@ -18,6 +17,7 @@ from preprocess_service.pipeline import Pipeline
 from preprocess_service.profiles import fingerprint, resolve
 from preprocess_service.stream_session import NormalizeDialect, NormalizeSession, RecognizeDialect, RecognizeSession
 from preprocess_service.translation import announcement_of, check_normalization, item_timeout_s, page_message
+from rpc_runtime.capacity import Capacity
 from rpc_runtime.faults import FaultTable, StatusError
 from rpc_runtime.item_acceptance import unary_item
 from rpc_runtime.item_stream import ItemStream, StreamHost
@@ -51,7 +51,7 @@ class PreprocessServicer(preprocess_pb2_grpc.PreprocessServiceServicer):
         self._faults = faults
         self._fit = fit
         self._pages_ahead = pages_ahead
-        self._page_slots = asyncio.Semaphore(max_pages_in_flight)
+        self._page_slots = Capacity(max_items=max_pages_in_flight, max_bytes=0)
         self._default_timeout_s = default_timeout_s
         self._max_timeout_s = max_timeout_s
         self._recognize_dialect = RecognizeDialect(faults)

@@ -14,7 +14,7 @@ from preprocess_service.page_relay import Normalization, PageRelay, made_pages
 from preprocess_service.pipeline import Pipeline
 from preprocess_service.translation import SourceSpec, announcement_of, limits_message, page_message
 from rpc_runtime.faults import ExpectedError, FaultTable
-from rpc_runtime.stream_messages import Announcement, Answer, Batch, Chunk, Item, Opening, StreamLimits
+from rpc_runtime.stream_messages import Announcement, Answer, Batch, Chunk, Item, Opening, StreamLimits, batch_of
 
 CHUNK_BYTES = 2 * 1024 * 1024
 """Content above this goes out in chunks of it: a client's default receive limit is 4 MiB."""
@@ -54,7 +54,7 @@ class RecognizeDialect(_SourceDialect[preprocess_pb2.StreamRecognizeRequest]):
         if request.HasField("config"):
             return Opening(request.config)
         if request.HasField("batch"):
-            return Batch(tuple(announcement_of(item) for item in request.batch.items))
+            return batch_of(request.batch.items, announcement_of)
         return self._item_or_chunk(request)
 
     def limits(self, limits: StreamLimits) -> RecognizeAnswer:

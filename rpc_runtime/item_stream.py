@@ -53,7 +53,6 @@ REMEMBERED_IDS = 16_384
 MAX_BATCH_ANSWERS = 64
 MAX_BATCH_BYTES = 1024 * 1024
 """Of several answers in one message; a caller's default limit is 4 MiB."""
-MAX_BATCH_ITEMS = 1024
 CONFIG_TIMEOUT_S = 30.0
 CHUNK_TIMEOUT_S = 30.0
 
@@ -106,6 +105,7 @@ class ItemStream(Generic[RequestT, AnswerT, ConfigT, SpecT]):
         self._seen = SeenIds(REMEMBERED_IDS)
         self._outbox: asyncio.Queue[tuple[_Flight, Answer[AnswerT]] | None] = asyncio.Queue(host.limits.max_items)
         self._assembly: tuple[_Flight, Assembly[SpecT], asyncio.TimerHandle] | None = None
+        self._upload_ends_at = 0.0
         self._discarded_id: str | None = None
         self._last_done: asyncio.Event | None = None
         self._set_aside: tuple[_Flight, Answer[AnswerT]] | None = None
@@ -131,6 +131,9 @@ class ItemStream(Generic[RequestT, AnswerT, ConfigT, SpecT]):
             raise group.exceptions[0] from None  # the siblings were cancelled for it
         finally:
             self._window.release_all()
+            if self._assembly is not None:
+                self._assembly[2].cancel()
+                self._assembly = None
             await session.aclose()
         if self._ending is not None:
             raise self._ending
@@ -168,8 +171,6 @@ class ItemStream(Generic[RequestT, AnswerT, ConfigT, SpecT]):
                     case Announcement():
                         await self._take_item(message, session, tasks)
                     case Batch():
-                        if len(message.announcements) > MAX_BATCH_ITEMS:
-                            raise MessageUnexpected(f"a batch has at most {MAX_BATCH_ITEMS} items")
                         for announced in message.announcements:
                             await self._take_item(announced, session, tasks)
                     case Chunk():
@@ -206,7 +207,8 @@ class ItemStream(Generic[RequestT, AnswerT, ConfigT, SpecT]):
                 self._discarded_id = announced.request_id
             tasks.create_task(self._refuse(flight, refusal))
         elif announced.follows_in_chunks:
-            self._assembly = (flight, Assembly(announced, announced.size), self._chunk_timer(session, tasks))
+            self._upload_ends_at = asyncio.get_running_loop().time() + session.item_timeout_s
+            self._assembly = (flight, Assembly(announced, announced.size), self._chunk_timer(tasks))
         else:
             item = Item(announced.request_id, announced.spec, announced.whole_content, announced.digest)
             tasks.create_task(self._work(flight, item, session))
@@ -238,7 +240,7 @@ class ItemStream(Generic[RequestT, AnswerT, ConfigT, SpecT]):
         flight, assembly, late = self._assembly
         late.cancel()
         if not assembly.add(chunk.data):
-            self._assembly = (flight, assembly, self._chunk_timer(session, tasks))
+            self._assembly = (flight, assembly, self._chunk_timer(tasks))
             return
         if assembly.received_bytes > assembly.total_bytes:
             self._give_up_assembly(lambda of: ChunksMismatched(of.total_bytes, of.received_bytes), tasks)
@@ -247,12 +249,11 @@ class ItemStream(Generic[RequestT, AnswerT, ConfigT, SpecT]):
         item = Item(flight.request_id, assembly.announced.spec, assembly.content())
         tasks.create_task(self._work(flight, item, session))
 
-    def _chunk_timer(self, session: Session[AnswerT, SpecT], tasks: asyncio.TaskGroup) -> asyncio.TimerHandle:
-        """Gives the item up when the next chunk stays away: what is reserved for it is kept from other callers."""
-        timeout_s = min(session.item_timeout_s, CHUNK_TIMEOUT_S)
-        return asyncio.get_running_loop().call_later(
-            timeout_s, self._give_up_assembly, lambda _: ChunksLate(timeout_s), tasks
-        )
+    def _chunk_timer(self, tasks: asyncio.TaskGroup) -> asyncio.TimerHandle:
+        """Gives the item up when the next chunk stays away, or the last one: its room is kept from other callers."""
+        loop = asyncio.get_running_loop()
+        timeout_s = min(CHUNK_TIMEOUT_S, self._upload_ends_at - loop.time())
+        return loop.call_later(timeout_s, self._give_up_assembly, lambda _: ChunksLate(), tasks)
 
     def _give_up_assembly(self, error_of: Callable[[Assembly[SpecT]], ExpectedError], tasks: asyncio.TaskGroup) -> None:
         if self._assembly is None:

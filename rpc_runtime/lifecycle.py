@@ -40,8 +40,8 @@ def run_service(name: str, load: Callable[[], SettingsT], build: Callable[[Setti
         return 2
     set_up_logging(service=name, level=settings.log_level, format=settings.log_format)
     try:
-        with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
-            return runner.run(_serve(settings, build))
+        # The runner is not closed: that would wait for threads without a bound, and ``end_process`` comes next.
+        return asyncio.Runner(loop_factory=uvloop.new_event_loop).run(_serve(settings, build))
     except OSError as error:
         _log.error("lifecycle.cannot_start", error=str(error))
         return 2

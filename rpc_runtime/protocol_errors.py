@@ -98,8 +98,8 @@ class ChunksInUnaryCall(ExpectedError):
 class ChunksLate(ExpectedError):
     """The chunks of an announced item did not come in time."""
 
-    def __init__(self, timeout_s: float) -> None:
-        super().__init__(f"the item's chunks did not all come within {timeout_s:g} s")
+    def __init__(self) -> None:
+        super().__init__("the item's chunks did not come in time")
 
 
 class Draining(ExpectedError):

@@ -7,12 +7,16 @@ from dataclasses import dataclass
 from typing import Generic, Protocol, TypeVar
 
 from rpc_runtime.faults import ExpectedError
+from rpc_runtime.protocol_errors import MessageUnexpected
 
 RequestT_contra = TypeVar("RequestT_contra", contravariant=True)
 AnswerT_co = TypeVar("AnswerT_co", covariant=True)
 AnswerT = TypeVar("AnswerT")
 ConfigT = TypeVar("ConfigT")
 SpecT = TypeVar("SpecT")
+MessageT = TypeVar("MessageT")
+
+MAX_BATCH_ITEMS = 1024
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,6 +76,13 @@ class Batch(Generic[SpecT]):
     """Items that came in one request, as if each had come by itself."""
 
     announcements: tuple[Announcement[SpecT], ...]
+
+
+def batch_of(messages: Sequence[MessageT], announce: Callable[[MessageT], Announcement[SpecT]]) -> Batch[SpecT]:
+    """The batch of these messages. Raises MessageUnexpected for too many, before any is looked at."""
+    if len(messages) > MAX_BATCH_ITEMS:
+        raise MessageUnexpected(f"a batch has at most {MAX_BATCH_ITEMS} items, not {len(messages)}")
+    return Batch(tuple(map(announce, messages)))
 
 
 @dataclass(frozen=True, slots=True)

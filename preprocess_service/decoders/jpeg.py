@@ -28,6 +28,8 @@ _END_OF_IMAGE = b"\xff\xd9"
 _START_OF_SCAN = b"\xff\xda"
 # A progressive file has about ten. Each costs a pass over the whole image, so thousands of empty ones cost hours.
 _MAX_SCANS = 200
+_MAX_SCANNED_PIXELS = 2_000_000_000
+"""Over all scans, each of which passes over the whole image at about 1.3 gigapixels a second."""
 _PLAIN_MODES = ("L", "RGB")
 # What libjpeg fills in for pixels whose data is missing.
 _FILLING_GREY = 128
@@ -79,8 +81,10 @@ class JpegDocument:
         # Inside a scan 0xFF is always escaped, so the first end mark after the first scan's start is the image's own.
         if self._content.find(_END_OF_IMAGE, self._scan_offset) < 0:
             raise ImageUndecodable(f"{_WHAT} is cut short: it has no end mark")
-        if self._content.count(_START_OF_SCAN, self._scan_offset) > _MAX_SCANS:
-            raise ImageUndecodable(f"{_WHAT} has more than {_MAX_SCANS} scans")
+        scans = self._content.count(_START_OF_SCAN, self._scan_offset)
+        width, height = self._header.size
+        if scans > _MAX_SCANS or scans * width * height > _MAX_SCANNED_PIXELS:
+            raise ImageUndecodable(f"{_WHAT} has {scans} scans, too many for {width} x {height} pixels")
 
     def _pixels(self) -> Pixels:
         if self._mode not in _PLAIN_MODES:

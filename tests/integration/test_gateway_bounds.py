@@ -12,7 +12,7 @@ from ocr_gateway.errors import ProviderUnavailable
 from ocr_gateway.model import Page, ProviderCall
 from ocrmux.gateway.v1.gateway_pb2 import GatewayItemBatch, GatewayStreamConfig
 from tests.fakes.gateway_calls import answers_of, failure_of, iter_async, refusal
-from tests.fakes.gateway_messages import Request, announced, by_digest, config, image, item, outcome, reason_of
+from tests.fakes.gateway_messages import Request, announced, by_digest, chunk, config, image, item, outcome, reason_of
 from tests.fakes.providers import Gate, ScriptedProvider, page_saying
 from tests.fakes.servers import running_gateway
 
@@ -119,3 +119,23 @@ async def test_a_caller_can_ask_for_no_more_time_than_the_server_gives() -> None
     async with running_gateway(provider, max_item_timeout_s=0.1) as gateway:
         assert (await refusal(gateway, image(1), item_timeout={"seconds": 86_400}))[1] == "PROVIDER_TIMEOUT"
     assert provider.cancelled == 1
+
+
+async def test_an_upload_that_trickles_is_given_up_in_its_time() -> None:
+    """Chunks that keep coming do not keep the item's room for longer than the item's time."""
+    async with running_gateway(ScriptedProvider()) as gateway:
+        call = gateway.stub.StreamRecognize(timeout=30)
+        await call.write(config(item_timeout={"nanos": 300_000_000}))
+        await call.read()
+        await call.write(announced("slow", 1_000_000))
+
+        async def trickle() -> None:
+            while True:
+                await call.write(chunk("slow", b"x"))
+                await asyncio.sleep(0.02)
+
+        trickling = asyncio.create_task(trickle())
+        answer = (await call.read()).answer
+        trickling.cancel()
+        call.cancel()
+    assert (answer.request_id, outcome(answer)) == ("slow", "DEADLINE_UNREACHABLE")

@@ -10,14 +10,14 @@ import grpc
 import pytest
 from PIL import Image
 
-from ocr_gateway.model import ImageLimits
+from ocr_gateway.model import ImageLimits, Page, ProviderCall
 from ocrmux.ocr.v1 import image_pb2
 from ocrmux.preprocess.v1 import preprocess_pb2
 from tests.fakes.gateway_messages import image, outcome, reason_of, status_of
 from tests.fakes.images import InkBox, page_with_ink, tiff_pages
 from tests.fakes.preprocess_calls import answers_of, unary
 from tests.fakes.preprocess_messages import config, source
-from tests.fakes.providers import Gate, ScriptedProvider
+from tests.fakes.providers import Gate, ScriptedProvider, at_once
 from tests.fakes.servers import running_pair
 
 
@@ -133,3 +133,25 @@ async def test_a_page_of_many_pixels_is_brought_down_whatever_its_shape() -> Non
         (answer,) = await answers_of(pair, [config(), source("a", out.getvalue())])
     assert outcome(answer) == "OK"
     assert answer.document.pages[0].size.width == 300
+
+
+async def test_a_caller_of_long_documents_does_not_take_every_slot() -> None:
+    """While one stream holds all the slots for pages another one still gets its own, at once."""
+    gate = Gate()
+
+    async def script(call: ProviderCall) -> Page | None:
+        return await (at_once(call) if call.width == 50 else gate(call))
+
+    provider = ScriptedProvider(script)
+    async with running_pair(provider, max_pages_in_flight=4, pages_ahead=4) as pair:
+        call = pair.stub.StreamRecognize(timeout=60)
+        await call.write(config())
+        await call.read()
+        for i in range(3):
+            pages = tiff_pages(*(page_with_ink(100 * i + 60 + j, 40) for j in range(20)))
+            await call.write(source(str(i), pages))
+        await provider.until(lambda: provider.in_progress == 4)
+        answers = await answers_of(pair, [config(item_timeout={"seconds": 20}), source("small", image(1, 50, 40))])
+        assert [outcome(answer) for answer in answers] == ["OK"]
+        gate.opened.set()
+        call.cancel()

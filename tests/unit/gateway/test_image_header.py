@@ -272,7 +272,7 @@ def test_a_jpeg_of_too_many_scans_is_not_decoded() -> None:
     content = encoded(red_cornered(), "JPEG", progressive=True)
     scan = content[content.rindex(b"\xff\xda") : -2]
     assert decode_rgb(content[:-2] + scan * 100 + b"\xff\xd9").shape == (32, 48, 3)
-    with pytest.raises(ImageUndecodable, match="more than 200 scans"):
+    with pytest.raises(ImageUndecodable, match="scans"):
         decode_rgb(content[:-2] + scan * 300 + b"\xff\xd9")
 
 

@@ -132,7 +132,7 @@ def test_a_jpeg_with_thousands_of_scans_is_refused() -> None:
     """Empty scans, each of which would cost a pass over the image, are counted first."""
     content = encoded(photo(), "JPEG", progressive=True)
     scan = content[content.rindex(b"\xff\xda") : -2]
-    with pytest.raises(ImageUndecodable, match="more than 200 scans"):
+    with pytest.raises(ImageUndecodable, match="scans"):
         read(content[:-2] + scan * 300 + b"\xff\xd9")
 
 
