@@ -147,7 +147,7 @@ class StubPreprocess(preprocess_pb2_grpc.PreprocessServiceServicer):
             async for answers in stream.answers_together(reader):
                 yield _response(answers)
             await reader
-        except asyncio.CancelledError:
+        except (asyncio.CancelledError, GeneratorExit):  # the second where it is cancelled in the middle of a write
             plan.was_cancelled.set()
             raise
         finally:
