@@ -6,6 +6,7 @@ import asyncio
 import random
 import time
 from collections.abc import Iterable
+from concurrent.futures import Executor, ThreadPoolExecutor
 
 import grpc
 
@@ -27,6 +28,7 @@ from rpc_runtime.faults import FaultTable
 from rpc_runtime.health import HealthBoard
 from rpc_runtime.server import stream_host
 
+_CROPPING_THREADS = 2
 _STORE_FILE = "results.sqlite3"
 
 
@@ -34,11 +36,17 @@ class GatewayService:
     """The gateway as the runtime runs it."""
 
     def __init__(
-        self, servicer: OcrGatewayServicer, providers: Iterable[Provider], cache: TwoLevelCache, store_news: _StoreNews
+        self,
+        servicer: OcrGatewayServicer,
+        providers: Iterable[Provider],
+        cache: TwoLevelCache,
+        cropping: Executor,
+        store_news: _StoreNews,
     ) -> None:
         self._servicer = servicer
         self._providers = tuple(providers)
         self._cache = cache
+        self._cropping = cropping
         self._store_news = store_news
 
     @property
@@ -64,6 +72,7 @@ class GatewayService:
         """Closes providers and cache."""
         await asyncio.gather(*(provider.close() for provider in self._providers))
         await self._cache.close()
+        self._cropping.shutdown(wait=False, cancel_futures=True)
 
 
 class _StoreNews:
@@ -97,7 +106,8 @@ def build_gateway(
     router = Router(ready, [Route("default", Feature.TEXT, tuple(order))])
     store_news = _StoreNews()
     cache = _build_cache(settings, store_news)
-    recognizer = Recognizer(router, cache, max_pixels=settings.max_pixels)
+    cropping = ThreadPoolExecutor(max_workers=_CROPPING_THREADS, thread_name_prefix="cropping")
+    recognizer = Recognizer(router, cache, max_pixels=settings.max_pixels, cropping=cropping)
     servicer = OcrGatewayServicer(
         recognizer,
         router,
@@ -106,7 +116,7 @@ def build_gateway(
         item_timeout_s=settings.item_timeout_s,
         max_item_timeout_s=settings.max_item_timeout_s,
     )
-    return GatewayService(servicer, ready, cache, store_news)
+    return GatewayService(servicer, ready, cache, cropping, store_news)
 
 
 def _build_cache(settings: GatewaySettings, store_news: _StoreNews) -> TwoLevelCache:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Executor
 from dataclasses import dataclass, replace
 from typing import Protocol, TypeVar
 from weakref import WeakValueDictionary
@@ -50,8 +50,6 @@ from ocr_gateway.routing import Candidate
 from rpc_runtime.faults import ExpectedError
 
 LARGE_BYTES = 1024 * 1024
-_CROPPING = ThreadPoolExecutor(max_workers=2, thread_name_prefix="cropping")
-"""Decodes images for their regions: apart from the short looks at headers, and never more than two at a time."""
 
 ResultT = TypeVar("ResultT")
 
@@ -78,7 +76,10 @@ class _Job:
 
 
 class Recognizer:
-    """Reads pages. ``max_pixels`` bounds an image by its header, before anything is decoded."""
+    """Reads pages. ``max_pixels`` bounds an image by its header, before anything is decoded.
+
+    ``cropping`` decodes images for their regions, apart from the short looks at headers.
+    """
 
     def __init__(
         self,
@@ -86,11 +87,13 @@ class Recognizer:
         cache: TwoLevelCache,
         *,
         max_pixels: int,
+        cropping: Executor,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self._candidates = candidates
         self._cache = cache
         self._max_pixels = max_pixels
+        self._cropping = cropping
         self._clock = clock
         self._flights: SingleFlight[Recognition] = SingleFlight()
         self._trails: WeakValueDictionary[str, Trail] = WeakValueDictionary()
@@ -181,7 +184,7 @@ class Recognizer:
             trail.queue_ms += (turn - began) * 1000
             try:
                 if job.request.regions:
-                    result = await _call_for_regions(job, header, candidate)
+                    result = await self._call_for_regions(job, header, candidate)
                 else:
                     result = await _call(candidate, _provider_call(job.content, header, job.spec))
             finally:
@@ -198,22 +201,21 @@ class Recognizer:
             raw_response=result.raw_response,
         )
 
-
-async def _call_for_regions(job: _Job, header: ImageHeader, candidate: Candidate) -> ProviderResult:
-    """One call a region, merged to one page."""
-    if job.spec.include_raw_response and len(job.request.regions) > 1:
-        raise FieldInvalid("recognition.include_raw_response", "several regions have no one raw response")
-    parts: list[tuple[Page, float, float]] = []
-    billed_units = 0.0
-    raw_response = b""
-    regions = [whole_pixels(region) for region in job.request.regions]
-    crops = await asyncio.get_running_loop().run_in_executor(_CROPPING, crop_pngs, job.content, regions)
-    for region, crop in zip(regions, crops, strict=True):
-        result = await _call(candidate, _provider_call(crop, read_header(crop), job.spec))
-        billed_units += result.billed_units
-        raw_response = result.raw_response
-        parts.append((result.page, region.x, region.y))
-    return ProviderResult(merge_regions(parts, header.width, header.height), billed_units, raw_response)
+    async def _call_for_regions(self, job: _Job, header: ImageHeader, candidate: Candidate) -> ProviderResult:
+        """One call a region, merged to one page."""
+        if job.spec.include_raw_response and len(job.request.regions) > 1:
+            raise FieldInvalid("recognition.include_raw_response", "several regions have no one raw response")
+        parts: list[tuple[Page, float, float]] = []
+        billed_units = 0.0
+        raw_response = b""
+        regions = [whole_pixels(region) for region in job.request.regions]
+        crops = await asyncio.get_running_loop().run_in_executor(self._cropping, crop_pngs, job.content, regions)
+        for region, crop in zip(regions, crops, strict=True):
+            result = await _call(candidate, _provider_call(crop, read_header(crop), job.spec))
+            billed_units += result.billed_units
+            raw_response = result.raw_response
+            parts.append((result.page, region.x, region.y))
+        return ProviderResult(merge_regions(parts, header.width, header.height), billed_units, raw_response)
 
 
 def _reason_to_pass_over(error: ExpectedError) -> str | None:
