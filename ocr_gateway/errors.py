@@ -157,8 +157,26 @@ class ProviderNotConfigured(_OfProvider):
         super().__init__(provider, f"the provider {provider!r} is not configured: {detail}")
 
 
+class ProviderThrottled(_OfProvider):
+    """The provider asks for fewer calls. ``retry_after_s`` is what it said, or a guess."""
+
+    def __init__(self, provider: str, detail: str, *, retry_after_s: float = 1.0) -> None:
+        self.retry_after_s = retry_after_s
+        self.quota_subject = f"provider:{provider}"
+        super().__init__(provider, f"the provider {provider!r} throttles its calls: {detail}")
+
+
+class ProviderQuotaSpent(_OfProvider):
+    """The provider's quota of a day, a month or an account is spent; it opens again in about ``retry_after_s``."""
+
+    def __init__(self, provider: str, detail: str, *, retry_after_s: float = 600.0) -> None:
+        self.retry_after_s = retry_after_s
+        self.quota_subject = f"provider:{provider}"
+        super().__init__(provider, f"the quota of the provider {provider!r} is spent: {detail}")
+
+
 class ProviderUnavailable(_OfProvider):
-    """The provider fails or is being rested."""
+    """The provider fails, for now, or is being rested."""
 
     def __init__(self, provider: str, detail: str, *, retry_after_s: float = 1.0) -> None:
         self.retry_after_s = retry_after_s

@@ -24,6 +24,8 @@ FAULT_TABLE = FaultTable(
         errors.ProviderUnknown: FaultRow(StatusCode.NOT_FOUND, "PROVIDER_UNKNOWN"),
         errors.FeatureUnsupported: FaultRow(StatusCode.FAILED_PRECONDITION, "FEATURE_UNSUPPORTED_BY_PROVIDER"),
         errors.ProviderNotConfigured: FaultRow(StatusCode.FAILED_PRECONDITION, "PROVIDER_NOT_CONFIGURED"),
+        errors.ProviderThrottled: FaultRow(StatusCode.RESOURCE_EXHAUSTED, "PROVIDER_QUOTA"),
+        errors.ProviderQuotaSpent: FaultRow(StatusCode.RESOURCE_EXHAUSTED, "PROVIDER_QUOTA"),
         errors.ProviderUnavailable: FaultRow(StatusCode.UNAVAILABLE, "PROVIDER_UNAVAILABLE"),
         errors.DeadlineUnreachable: FaultRow(StatusCode.DEADLINE_EXCEEDED, "DEADLINE_UNREACHABLE"),
         errors.ProviderTimeout: FaultRow(StatusCode.DEADLINE_EXCEEDED, "PROVIDER_TIMEOUT"),

@@ -164,13 +164,25 @@ class ImageLimits:
 
 
 @dataclass(frozen=True, slots=True)
+class Quota:
+    """How often one feature of a provider may be called; 0 means no limit.
+
+    ``requests_per_second`` is a whole number, or below 1. ``max_concurrency`` counts calls of this replica.
+    """
+
+    requests_per_second: float = 0.0
+    requests_per_day: int = 0
+    requests_per_month: int = 0
+    max_concurrency: int = 0
+
+
+@dataclass(frozen=True, slots=True)
 class FeatureSupport:
-    """One feature of a provider, with its limits; 0 means no limit."""
+    """One feature of a provider, with its limits."""
 
     limits: ImageLimits
     page_preference: PagePreference
-    requests_per_second: float = 0.0
-    max_concurrency: int = 0
+    quota: Quota = Quota()
 
 
 @dataclass(frozen=True, slots=True)
@@ -197,13 +209,13 @@ class ProviderStatus:
 
 @dataclass(frozen=True, slots=True)
 class ProviderCall:
-    """One image for one provider. ``options`` are the provider's own, checked by it before anything is spent."""
+    """One image for one feature of one provider. ``options`` are the provider's own, checked by it before anything is spent."""
 
     image: bytes
     media_type: str
     width: int
     height: int
-    features: frozenset[Feature]
+    feature: Feature
     languages: tuple[str, ...] = ()
     options: Mapping[str, str] = field(default_factory=dict)
     include_raw_response: bool = False
@@ -235,6 +247,22 @@ class CachePolicy(enum.Enum):
     BYPASS = "bypass"
 
 
+class Priority(enum.IntEnum):
+    """Who goes first when items wait for one provider; higher ones do, without starving the rest."""
+
+    LOW = 1
+    NORMAL = 2
+    HIGH = 3
+
+
+@dataclass(frozen=True, slots=True)
+class Caller:
+    """Whose item it is: turns go round among tenants, then among a tenant's sources (streams, or connections)."""
+
+    tenant: str = ""
+    source: str = ""
+
+
 @dataclass(frozen=True, slots=True)
 class RecognitionSpec:
     """How items are to be read: what a stream's config says."""
@@ -247,6 +275,8 @@ class RecognitionSpec:
     cache_policy: CachePolicy = CachePolicy.USE
     include_raw_response: bool = False
     timeout_s: float = 300.0
+    priority: Priority = Priority.NORMAL
+    caller: Caller = Caller()
 
 
 @dataclass(frozen=True, slots=True)
@@ -261,7 +291,7 @@ class PageRequest:
 
 @dataclass(frozen=True, slots=True)
 class Fallback:
-    """A provider that was passed over, with a reason of the error contract."""
+    """A provider that was passed over, with a reason of the error contract or CONFIDENCE_LOW."""
 
     provider: str
     reason: str
@@ -279,23 +309,31 @@ class Recognition:
     billed_units: float = 0.0
     fallbacks: tuple[Fallback, ...] = ()
     queue_ms: float = 0.0
+    rate_limit_ms: float = 0.0
     provider_ms: float = 0.0
     raw_response: bytes = b""
+    confidence: float | None = None
 
 
 @dataclass(slots=True, weakref_slot=True)
 class Trail:
-    """How far a page has come, for whoever must say why it got no further. Times in milliseconds."""
+    """How far a page has come, for whoever must say so. Times in milliseconds, over all attempts at all providers."""
 
     provider: str = ""
     model: str = ""
     attempts: int = 0
+    billed_units: float = 0.0
     fallbacks: tuple[Fallback, ...] = ()
     queue_ms: float = 0.0
+    rate_limit_ms: float = 0.0
     provider_ms: float = 0.0
 
-    def follow(self, other: Trail) -> None:
-        """Takes over what another one says."""
-        self.provider, self.model = other.provider, other.model
-        self.attempts, self.fallbacks = other.attempts, other.fallbacks
-        self.queue_ms, self.provider_ms = other.queue_ms, other.provider_ms
+    def add(self, other: Trail) -> None:
+        """Takes in what was done for another part of the same page; names its provider, where it has one."""
+        if other.provider:
+            self.provider, self.model = other.provider, other.model
+        self.attempts += other.attempts
+        self.billed_units += other.billed_units
+        self.queue_ms += other.queue_ms
+        self.rate_limit_ms += other.rate_limit_ms
+        self.provider_ms += other.provider_ms

@@ -10,9 +10,15 @@ from ocr_gateway.model import ProviderCall, ProviderDescription, ProviderResult,
 class Provider(Protocol):
     """An OCR engine or service.
 
-    ``recognize`` raises ``ImageUndecodable``, ``FieldInvalid`` (an option or language it does not know),
-    ``ProviderNotConfigured`` or ``ProviderUnavailable``, and nothing else that is expected. It never blocks the event
-    loop. Cancelling it gives up the call: work that has not begun does not begin.
+    ``recognize`` makes one attempt. It raises, and nothing else that is expected:
+
+    - what is wrong with the item, for good: ``ImageUndecodable``, ``FormatUnsupported``, the limits' errors, or
+      ``FieldInvalid`` (an option or language that it does not know);
+    - what another attempt may mend: ``ProviderThrottled``, ``ProviderUnavailable`` (a time-out, a lost connection, an
+      answer that makes no sense);
+    - what concerns every item: ``ProviderNotConfigured`` (no credentials, or rejected ones), ``ProviderQuotaSpent``.
+
+    It never blocks the event loop. Cancelling it gives up the call: work that has not begun does not begin.
     """
 
     @property

@@ -20,6 +20,7 @@ from ocr_gateway.model import (
     ProviderKind,
     ProviderResult,
     ProviderStatus,
+    Quota,
 )
 from ocr_gateway.providers.engine_pool import CallerWatch, EnginePool, ProviderLoad
 from ocr_gateway.providers.rapid_engine import RapidEngine, model_name
@@ -60,7 +61,7 @@ class RapidOcrProvider:
             kind=ProviderKind.EMBEDDED,
             features={
                 Feature.TEXT: FeatureSupport(
-                    limits=_LIMITS, page_preference=PagePreference.UNTOUCHED, max_concurrency=workers
+                    limits=_LIMITS, page_preference=PagePreference.UNTOUCHED, quota=Quota(max_concurrency=workers)
                 )
             },
             languages=_LANGUAGES,

@@ -25,6 +25,7 @@ from ocr_gateway.model import (
     ProviderResult,
     ProviderState,
     ProviderStatus,
+    Quota,
 )
 from ocr_gateway.providers.bounded_process import OutputTooLong, ProcessOutcome, run_bounded
 from ocr_gateway.providers.engine_pool import ProviderLoad
@@ -84,7 +85,7 @@ class TesseractProvider:
             kind=ProviderKind.EMBEDDED,
             features={
                 Feature.TEXT: FeatureSupport(
-                    limits=_LIMITS, page_preference=PagePreference.CLEANED_GREY, max_concurrency=self._workers
+                    limits=_LIMITS, page_preference=PagePreference.CLEANED_GREY, quota=Quota(max_concurrency=self._workers)
                 )
             },
             languages=tuple(languages),

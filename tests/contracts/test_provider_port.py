@@ -32,7 +32,7 @@ def call(image: bytes, *, languages: tuple[str, ...] = (), options: dict[str, st
         media_type="image/png",
         width=PAGE.pixels.shape[1],
         height=PAGE.pixels.shape[0],
-        features=frozenset({Feature.TEXT}),
+        feature=Feature.TEXT,
         languages=languages,
         options=options or {},
     )

@@ -24,6 +24,7 @@ from ocr_gateway.model import (
     ProviderResult,
     ProviderState,
     ProviderStatus,
+    Quota,
     Word,
 )
 
@@ -73,7 +74,7 @@ class ScriptedProvider:
         self.closed = False
         self.progress = asyncio.Condition()
         self._status = ProviderStatus(state, model="scripted-1")
-        support = FeatureSupport(limits or ImageLimits(), PagePreference.UNTOUCHED, max_concurrency=max_concurrency)
+        support = FeatureSupport(limits or ImageLimits(), PagePreference.UNTOUCHED, quota=Quota(max_concurrency=max_concurrency))
         self._description = ProviderDescription(
             name, name.title(), ProviderKind.EMBEDDED, dict.fromkeys(features, support)
         )

@@ -37,7 +37,7 @@ def call(*, languages: tuple[str, ...] = (), **options: str) -> ProviderCall:
         media_type="image/png",
         width=1,
         height=1,
-        features=frozenset({Feature.TEXT}),
+        feature=Feature.TEXT,
         languages=languages,
         options=options,
     )
