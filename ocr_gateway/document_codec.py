@@ -41,7 +41,7 @@ def encode_document(page: Page) -> bytes:
                 number=1,
                 size=geometry_pb2.Size(width=page.width, height=page.height),
                 text="\n".join(line.text for line in lines),
-                confidence=_mean_confidence(lines),
+                confidence=_weighted_mean([(line.confidence, line.text) for line in lines]),
                 languages=page.languages,
                 blocks=[_block(block) for block in page.blocks],
                 tables=[_table(table) for table in page.tables],
@@ -52,9 +52,17 @@ def encode_document(page: Page) -> bytes:
     return document.SerializeToString()
 
 
-def _mean_confidence(lines: list[Line]) -> float | None:
-    """Mean over the lines that state one, weighted by their length in characters."""
-    weighed = [(line.confidence, len(line.text)) for line in lines if line.confidence is not None and line.text]
+def page_confidence(page: Page) -> float | None:
+    """How sure the provider is of what it read, 0..1: the mean over lines, cells and fields; None: it does not say."""
+    lines = [(line.confidence, line.text) for block in page.blocks for line in block.lines]
+    cells = [(cell.confidence, cell.text) for table in page.tables for cell in table.cells]
+    fields = [(field.confidence, field.raw_value) for field in page.fields]
+    return _weighted_mean([*lines, *cells, *fields])
+
+
+def _weighted_mean(parts: list[tuple[float | None, str]]) -> float | None:
+    """Mean over the parts that state a confidence, weighted by their length in characters."""
+    weighed = [(confidence, len(text)) for confidence, text in parts if confidence is not None and text]
     total = sum(weight for _, weight in weighed)
     return sum(confidence * weight for confidence, weight in weighed) / total if total else None
 

@@ -154,32 +154,40 @@ class ProviderNotConfigured(_OfProvider):
     """The provider is not installed, has no credentials, or its credentials are rejected."""
 
     def __init__(self, provider: str, detail: str) -> None:
+        self.detail = detail
         super().__init__(provider, f"the provider {provider!r} is not configured: {detail}")
 
 
 class ProviderThrottled(_OfProvider):
-    """The provider asks for fewer calls. ``retry_after_s`` is what it said, or a guess."""
+    """The provider asks for fewer calls. ``said_s`` is how long it says to wait, seconds; None: it says nothing."""
 
-    def __init__(self, provider: str, detail: str, *, retry_after_s: float = 1.0) -> None:
-        self.retry_after_s = retry_after_s
+    def __init__(self, provider: str, detail: str, *, retry_after_s: float | None = None) -> None:
+        self.said_s = retry_after_s
+        self.retry_after_s = retry_after_s or 1.0
         self.quota_subject = f"provider:{provider}"
         super().__init__(provider, f"the provider {provider!r} throttles its calls: {detail}")
 
 
 class ProviderQuotaSpent(_OfProvider):
-    """The provider's quota of a day, a month or an account is spent; it opens again in about ``retry_after_s``."""
+    """The provider's quota of a day, a month or an account is spent; it opens again in ``opens_in_s``, or may by then."""
 
     def __init__(self, provider: str, detail: str, *, retry_after_s: float = 600.0) -> None:
+        self.opens_in_s = retry_after_s
         self.retry_after_s = retry_after_s
         self.quota_subject = f"provider:{provider}"
         super().__init__(provider, f"the quota of the provider {provider!r} is spent: {detail}")
 
 
 class ProviderUnavailable(_OfProvider):
-    """The provider fails, for now, or is being rested."""
+    """The provider fails, for now, or is being rested.
 
-    def __init__(self, provider: str, detail: str, *, retry_after_s: float = 1.0) -> None:
-        self.retry_after_s = retry_after_s
+    ``said_s`` is when another attempt is worth while, seconds, by the provider; 0: at once, as nothing is wrong with
+    it; None: nobody knows.
+    """
+
+    def __init__(self, provider: str, detail: str, *, retry_after_s: float | None = None) -> None:
+        self.said_s = retry_after_s
+        self.retry_after_s = retry_after_s or 1.0
         super().__init__(provider, f"the provider {provider!r} is unavailable: {detail}")
 
 
@@ -191,7 +199,7 @@ class ProviderTimeout(_OfProvider):
 
 
 class DeadlineUnreachable(ExpectedError):
-    """The item's time ended before a provider was asked; nothing was spent."""
+    """The item's time ended, or would have, before a provider was asked; nothing was spent."""
 
-    def __init__(self, timeout_s: float) -> None:
-        super().__init__(f"the item's {timeout_s:g} s ended before its turn came; no provider was asked")
+    def __init__(self, timeout_s: float, detail: str = "ended before its turn came") -> None:
+        super().__init__(f"the item's {timeout_s:g} s {detail}; no provider was asked")

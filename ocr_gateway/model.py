@@ -209,7 +209,7 @@ class ProviderStatus:
 
 @dataclass(frozen=True, slots=True)
 class ProviderCall:
-    """One image for one feature of one provider. ``options`` are the provider's own, checked by it before anything is spent."""
+    """One image for one feature of one provider. ``options`` are the provider's own, checked before anything is spent."""
 
     image: bytes
     media_type: str

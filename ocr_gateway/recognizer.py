@@ -1,13 +1,12 @@
-"""The use case: cache, then one call for all who ask at once, then the route's providers, each by its lane."""
+"""The use case: the route's providers in turn, each by way of the cache, one call for all who ask, and its lane."""
 
 from __future__ import annotations
 
 import asyncio
 import time
 from collections.abc import Callable
-from concurrent.futures import Executor
 from dataclasses import dataclass, replace
-from typing import Protocol, TypeVar
+from typing import Protocol
 from weakref import WeakValueDictionary
 
 import structlog
@@ -16,7 +15,7 @@ from ocr_gateway.cache.entry import CacheEntry
 from ocr_gateway.cache.keys import KeyParts, cache_key, digest_of
 from ocr_gateway.cache.single_flight import SingleFlight
 from ocr_gateway.cache.two_level import TwoLevelCache
-from ocr_gateway.document_codec import SCHEMA_VERSION, encode_document
+from ocr_gateway.document_codec import SCHEMA_VERSION
 from ocr_gateway.errors import (
     ContentRequired,
     DeadlineUnreachable,
@@ -28,217 +27,252 @@ from ocr_gateway.errors import (
     ImageTooLargeBytes,
     ImageTooLargePixels,
     ProviderNotConfigured,
+    ProviderQuotaSpent,
+    ProviderThrottled,
     ProviderTimeout,
     ProviderUnavailable,
 )
-from ocr_gateway.image_header import ImageHeader, read_header
-from ocr_gateway.image_pixels import crop_pngs
+from ocr_gateway.image_header import ImageHeader
+from ocr_gateway.lanes.turn import Turn
 from ocr_gateway.model import (
     CacheOutcome,
     CachePolicy,
     Fallback,
-    Page,
     PageRequest,
-    ProviderCall,
-    ProviderResult,
     Recognition,
     RecognitionSpec,
     Trail,
 )
-from ocr_gateway.regions import check_regions, merge_regions, whole_pixels
-from ocr_gateway.routing import Candidate
+from ocr_gateway.page_reader import LARGE_BYTES, PageReader, off_loop
+from ocr_gateway.routing import Candidate, Plan
 from rpc_runtime.faults import ExpectedError
 
-LARGE_BYTES = 1024 * 1024
-
-ResultT = TypeVar("ResultT")
+CONFIDENCE_LOW = "CONFIDENCE_LOW"
 
 _log = structlog.get_logger("ocr_gateway.recognizer")
 
 
-class CandidateSource(Protocol):
-    """Who may read what a spec asks for, best first."""
+class PlanSource(Protocol):
+    """Who may read what a spec asks for."""
 
-    def candidates(self, spec: RecognitionSpec) -> tuple[Candidate, ...]:
-        """At least one. Raises what routing raises."""
+    def plan(self, spec: RecognitionSpec) -> Plan:
+        """Raises what routing raises."""
         ...
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True, weakref_slot=True)
+class _Shared:
+    """What those who wait for one call have in common: how far it has come, and its turn."""
+
+    trail: Trail
+    turn: Turn
+
+
+@dataclass(slots=True)
 class _Job:
-    """A page that the cache does not have, and who may read it."""
+    """One item on its way along the route."""
 
     request: PageRequest
-    content: bytes
     digest: bytes
     spec: RecognitionSpec
-    candidates: tuple[Candidate, ...]
+    deadline: float
+    trail: Trail
+    header: ImageHeader | None = None
 
 
 class Recognizer:
-    """Reads pages. ``max_pixels`` bounds an image by its header, before anything is decoded.
-
-    ``cropping`` decodes images for their regions, apart from the short looks at headers.
-    """
+    """Reads pages. Digests of images from 1 MiB on are made on a thread."""
 
     def __init__(
         self,
-        candidates: CandidateSource,
+        plans: PlanSource,
         cache: TwoLevelCache,
+        reader: PageReader,
         *,
-        max_pixels: int,
-        cropping: Executor,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
-        self._candidates = candidates
+        self._plans = plans
         self._cache = cache
-        self._max_pixels = max_pixels
-        self._cropping = cropping
+        self._reader = reader
         self._clock = clock
         self._flights: SingleFlight[Recognition] = SingleFlight()
-        self._trails: WeakValueDictionary[str, Trail] = WeakValueDictionary()
+        self._shared: WeakValueDictionary[str, _Shared] = WeakValueDictionary()
 
     def check(self, spec: RecognitionSpec) -> None:
         """Raises what routing raises for a spec that nobody can serve."""
-        self._candidates.candidates(spec)
+        self._plans.plan(spec)
+
+    def identified(self, request: PageRequest) -> PageRequest:
+        """The request with the digest of its content, where that is made at once; else as it is."""
+        if request.content and len(request.content) < LARGE_BYTES:
+            return replace(request, digest=digest_of(request.content))
+        return request
+
+    def recall_now(self, request: PageRequest, spec: RecognitionSpec) -> Recognition | None:
+        """The recognition of a request with a digest as far as this process remembers it; None: ``recognize`` it."""
+        if spec.cache_policy is not CachePolicy.USE or request.digest is None:
+            return None
+        plan = self._plans.plan(spec)
+        candidates = plan.candidates(request.digest)
+        entry = self._cache.recall(_key(request, request.digest, spec, candidates[0]))
+        if entry is None or (len(candidates) > 1 and _is_low(entry.confidence, plan)):
+            return None
+        return _recalled(entry, CacheOutcome.MEMORY)
 
     async def recognize(self, request: PageRequest, spec: RecognitionSpec, trail: Trail | None = None) -> Recognition:
         """The page's recognition within ``spec.timeout_s`` seconds. Raises the errors of ``errors`` and no others.
 
-        ``trail`` is filled, so that it says how far the page came when this raises.
+        A request with content has no digest, or that of ``identified``. ``trail`` is filled, so that it says how far
+        the page came when this raises.
         """
         trail = trail or Trail()
+        deadline = self._clock() + spec.timeout_s
         try:
             async with asyncio.timeout(spec.timeout_s):
-                return await self._recall_or_read(request, spec, trail)
+                return await self._walk(request, spec, deadline, trail)
         except TimeoutError:
             if trail.provider:
                 raise ProviderTimeout(trail.provider, spec.timeout_s) from None
             raise DeadlineUnreachable(spec.timeout_s) from None
 
-    async def _recall_or_read(self, request: PageRequest, spec: RecognitionSpec, trail: Trail) -> Recognition:
+    async def _walk(self, request: PageRequest, spec: RecognitionSpec, deadline: float, trail: Trail) -> Recognition:
+        """Asks the candidates in turn, on past those that fail and those whose result is not sure enough."""
         if request.content is not None and not request.content:
             raise ImageEmpty
-        digest = request.digest or b"" if request.content is None else await _off_loop(digest_of, request.content)
-        candidates = self._candidates.candidates(spec)
-        key = _key(request, spec, digest, candidates[0])
-        if spec.cache_policy is CachePolicy.USE and (found := await self._cache.get(key)) is not None:
-            return _recalled(*found)
-        if request.content is None:
-            raise ContentRequired
-        job = _Job(request, request.content, digest, spec, candidates)
-        if spec.cache_policy is CachePolicy.BYPASS:
-            return await self._read(job, trail)
-        return await self._read_together(job, f"{spec.cache_policy.value}:{key}", trail)
-
-    async def _read_together(self, job: _Job, flight_key: str, trail: Trail) -> Recognition:
-        """Reads, or waits for whoever is reading the same."""
-        shared = self._trails.setdefault(flight_key, Trail())
-        try:
-            recognition, leads = await self._flights.run(flight_key, lambda: self._read(job, shared))
-        finally:
-            trail.follow(shared)
-        return recognition if leads else _coalesced(recognition)
-
-    async def _read(self, job: _Job, trail: Trail) -> Recognition:
-        """Asks the candidates in turn. What a later one read before is taken from the cache."""
-        header = await _off_loop(read_header, job.content)
-        self._check_size(header, job.request)
-        fallbacks: list[Fallback] = []
-        for candidate in job.candidates:
-            if fallbacks and job.spec.cache_policy is CachePolicy.USE:
-                found = await self._cache.get(_key(job.request, job.spec, job.digest, candidate))
-                if found is not None:
-                    return replace(_recalled(*found), fallbacks=tuple(fallbacks))
+        digest = request.digest
+        if digest is None:
+            digest = b"" if request.content is None else await off_loop(digest_of, request.content)
+        job = _Job(request, digest, spec, deadline, trail)
+        plan = self._plans.plan(spec)
+        candidates = plan.candidates(digest)
+        surest: Recognition | None = None
+        for candidate in candidates:
+            last = candidate is candidates[-1]
             try:
-                recognition = await self._ask(job, header, candidate, trail)
-            except (ProviderNotConfigured, ProviderUnavailable, FieldInvalid) as error:
-                reason = _reason_to_pass_over(error)
-                if reason is None or candidate is job.candidates[-1]:
+                found = await self._by(candidate, job, patient=last and surest is None)
+            except ExpectedError as error:
+                reason = _reason_to_pass_over(error, job)
+                if reason is None or (last and surest is None):
                     raise
-                name = candidate.provider.description.name
-                _log.warning("provider.passed_over", provider=name, reason=reason, detail=str(error))
-                fallbacks.append(Fallback(name, reason))
-                trail.fallbacks = tuple(fallbacks)
+                self._pass_over(candidate, reason, str(error), trail)
                 continue
-            if job.spec.cache_policy is not CachePolicy.BYPASS:
-                # The key is made anew: a provider that was just starting knows its model only now.
-                self._cache.put(_key(job.request, job.spec, job.digest, candidate), _entry(recognition))
-            return replace(recognition, fallbacks=tuple(fallbacks))
-        raise AssertionError("a route has at least one provider")
+            if surest is None or (found.confidence or 0.0) >= (surest.confidence or 0.0):
+                surest = found
+            if found is surest and (last or not _is_low(found.confidence, plan)):
+                break
+            self._pass_over(candidate, CONFIDENCE_LOW, f"confidence {found.confidence}", trail)
+        if surest is None:
+            raise AssertionError("a route has at least one provider")
+        return _with_trail(surest, trail)
 
-    def _check_size(self, header: ImageHeader, request: PageRequest) -> None:
-        pixels = header.width * header.height
-        if pixels > self._max_pixels:
-            raise ImageTooLargePixels(value=pixels, limit=self._max_pixels)
-        check_regions(request.regions, header.width, header.height)
+    def _pass_over(self, candidate: Candidate, reason: str, detail: str, trail: Trail) -> None:
+        name = candidate.provider.description.name
+        log = _log.info if reason == CONFIDENCE_LOW else _log.warning
+        log("provider.passed_over", provider=name, reason=reason, detail=detail)
+        trail.fallbacks = (*trail.fallbacks, Fallback(name, reason))
 
-    async def _ask(self, job: _Job, header: ImageHeader, candidate: Candidate, trail: Trail) -> Recognition:
-        description = candidate.provider.description
-        _check_fit(job.content, header, candidate)
-        began = self._clock()
-        async with candidate.lane.hold():
-            turn = self._clock()
-            trail.provider, trail.model = description.name, candidate.provider.status.model
-            trail.attempts += len(job.request.regions) or 1
-            trail.queue_ms += (turn - began) * 1000
-            try:
-                if job.request.regions:
-                    result = await self._call_for_regions(job, header, candidate)
-                else:
-                    result = await _call(candidate, _provider_call(job.content, header, job.spec))
-            finally:
-                trail.provider_ms += (self._clock() - turn) * 1000
-        return Recognition(
-            document=encode_document(result.page),
-            provider=description.name,
-            model=candidate.provider.status.model,
-            cache=CacheOutcome.MISS,
-            attempts=trail.attempts,
-            billed_units=result.billed_units,
-            queue_ms=trail.queue_ms,
-            provider_ms=trail.provider_ms,
-            raw_response=result.raw_response,
-        )
+    async def _by(self, candidate: Candidate, job: _Job, *, patient: bool) -> Recognition:
+        """The candidate's recognition, from the cache or read. A patient item has no other candidate to go to."""
+        key = _key(job.request, job.digest, job.spec, candidate)
+        policy = job.spec.cache_policy
+        if policy is CachePolicy.USE and (entry := self._cache.recall(key)) is not None:
+            return _recalled(entry, CacheOutcome.MEMORY)
+        if job.request.content is None:
+            found = await self._cache.get(key) if policy is CachePolicy.USE else None
+            if found is None:
+                raise ContentRequired
+            return _recalled(*found)
+        turn = Turn(job.spec.caller, job.spec.priority, job.spec.timeout_s, job.deadline, patient=patient)
+        if job.header is None:
+            job.header = await self._reader.header_of(job.request.content, job.request.regions)
+        if policy is CachePolicy.BYPASS:
+            return await self._read(candidate, job, job.header, turn, job.trail)
+        return await self._read_together(candidate, job, job.header, key, turn)
 
-    async def _call_for_regions(self, job: _Job, header: ImageHeader, candidate: Candidate) -> ProviderResult:
-        """One call a region, merged to one page."""
-        if job.spec.include_raw_response and len(job.request.regions) > 1:
-            raise FieldInvalid("recognition.include_raw_response", "several regions have no one raw response")
-        parts: list[tuple[Page, float, float]] = []
-        billed_units = 0.0
-        raw_response = b""
-        regions = [whole_pixels(region) for region in job.request.regions]
-        crops = await asyncio.get_running_loop().run_in_executor(self._cropping, crop_pngs, job.content, regions)
-        for region, crop in zip(regions, crops, strict=True):
-            result = await _call(candidate, _provider_call(crop, read_header(crop), job.spec))
-            billed_units += result.billed_units
-            raw_response = result.raw_response
-            parts.append((result.page, region.x, region.y))
-        return ProviderResult(merge_regions(parts, header.width, header.height), billed_units, raw_response)
+    async def _read_together(
+        self, candidate: Candidate, job: _Job, header: ImageHeader, key: str, turn: Turn
+    ) -> Recognition:
+        """Reads, or waits for whoever is reading the same."""
+        flight_key = f"{job.spec.cache_policy.value}:{key}"
+        shared = self._shared.get(flight_key)
+        leads = shared is None
+        if shared is None:
+            shared = self._shared[flight_key] = _Shared(Trail(), turn)
+        else:
+            shared.turn.join(turn)
+        try:
+            recognition, _ = await self._flights.run(flight_key, lambda: self._fly(candidate, job, header, key, shared))
+        finally:
+            if leads:
+                job.trail.add(shared.trail)
+            elif shared.trail.attempts:
+                job.trail.provider, job.trail.model = shared.trail.provider, shared.trail.model
+        if leads or recognition.cache is not CacheOutcome.MISS:
+            return recognition
+        return replace(recognition, cache=CacheOutcome.COALESCED)
+
+    async def _fly(
+        self, candidate: Candidate, job: _Job, header: ImageHeader, key: str, shared: _Shared
+    ) -> Recognition:
+        """One call for all who wait here, and, where the store can tell, for those who wait at other replicas."""
+        if job.spec.cache_policy is not CachePolicy.USE:
+            recognition = await self._read(candidate, job, header, shared.turn, shared.trail)
+            self._cache.put(_key(job.request, job.digest, job.spec, candidate), _entry(recognition))
+            return recognition
+        lease = await self._cache.get_or_lead(key)
+        if isinstance(lease, tuple):
+            return _recalled(*lease)
+        try:
+            recognition = await self._read(candidate, job, header, shared.turn, shared.trail)
+        except BaseException:
+            lease.abandon()
+            raise
+        key_now = _key(job.request, job.digest, job.spec, candidate)
+        if key_now == key:
+            self._cache.put(key, _entry(recognition), lease)
+        else:  # a provider that was just starting knows its model only now
+            self._cache.put(key_now, _entry(recognition))
+            lease.abandon()
+        return recognition
+
+    async def _read(
+        self, candidate: Candidate, job: _Job, header: ImageHeader, turn: Turn, trail: Trail
+    ) -> Recognition:
+        content = job.request.content or b""
+        return await self._reader.read(content, header, job.request.regions, job.spec, candidate, turn, trail)
 
 
-def _reason_to_pass_over(error: ExpectedError) -> str | None:
+def _reason_to_pass_over(error: ExpectedError, job: _Job) -> str | None:
     """Why the route's next provider may read what this one does not, by the error contract; None: it may not."""
     match error:
         case ProviderNotConfigured():
             return "PROVIDER_NOT_CONFIGURED"
         case ProviderUnavailable():
             return "PROVIDER_UNAVAILABLE"
+        case ProviderThrottled() | ProviderQuotaSpent():
+            return "PROVIDER_QUOTA"
         case FieldInvalid(field="recognition.languages"):
             return "FIELD_INVALID"
+        case _ if job.header is None:
+            return None  # it is none of a provider's limits: the image was refused before one was asked
+        case FormatUnsupported():
+            return "FORMAT_UNSUPPORTED"
+        case ImageTooLargeBytes():
+            return "IMAGE_TOO_LARGE_BYTES"
+        case ImageTooLargePixels() | ImageSideTooLong():
+            return "IMAGE_TOO_LARGE_PIXELS"
+        case ImageShapeUnsupported():
+            return "IMAGE_SHAPE_UNSUPPORTED"
         case _:
             return None
 
 
-def _coalesced(recognition: Recognition) -> Recognition:
-    """What a waiter gets that did not begin the call: it cost nothing more."""
-    return replace(
-        recognition, cache=CacheOutcome.COALESCED, attempts=0, billed_units=0.0, queue_ms=0.0, provider_ms=0.0
-    )
+def _is_low(confidence: float | None, plan: Plan) -> bool:
+    """Whether the next provider is to be asked too. A page on which nothing was read counts as 0."""
+    return plan.escalate_below > 0.0 and (confidence or 0.0) < plan.escalate_below
 
 
-def _key(request: PageRequest, spec: RecognitionSpec, digest: bytes, candidate: Candidate) -> str:
+def _key(request: PageRequest, digest: bytes, spec: RecognitionSpec, candidate: Candidate) -> str:
     return cache_key(
         KeyParts(
             content_digest=digest,
@@ -256,56 +290,17 @@ def _key(request: PageRequest, spec: RecognitionSpec, digest: bytes, candidate: 
     )
 
 
-def _check_fit(content: bytes, header: ImageHeader, candidate: Candidate) -> None:
-    limits = candidate.support.limits
-    if limits.media_types and header.media_type not in limits.media_types:
-        raise FormatUnsupported(header.media_type, limits.media_types)
-    if limits.max_bytes and len(content) > limits.max_bytes:
-        raise ImageTooLargeBytes(value=len(content), limit=limits.max_bytes)
-    pixels, longer, shorter = header.width * header.height, *sorted((header.width, header.height), reverse=True)
-    if limits.max_pixels and pixels > limits.max_pixels:
-        raise ImageTooLargePixels(value=pixels, limit=limits.max_pixels)
-    if limits.max_side_px and longer > limits.max_side_px:
-        raise ImageSideTooLong(value=longer, limit=limits.max_side_px)
-    if shorter < limits.min_side_px:
-        raise ImageShapeUnsupported(f"its shorter side has {shorter} px, {limits.min_side_px} are needed")
-    if limits.max_aspect and longer / shorter > limits.max_aspect:
-        raise ImageShapeUnsupported(f"it is {longer / shorter:.0f} times as long as wide, not {limits.max_aspect:g}")
-
-
-def _provider_call(image: bytes, header: ImageHeader, spec: RecognitionSpec) -> ProviderCall:
-    return ProviderCall(
-        image=image,
-        media_type=header.media_type,
-        width=header.width,
-        height=header.height,
-        features=spec.features,
-        languages=spec.languages,
-        options=spec.options,
-        include_raw_response=spec.include_raw_response,
+def _with_trail(recognition: Recognition, trail: Trail) -> Recognition:
+    """Says with the result what all of the attempts for it came to."""
+    return replace(
+        recognition,
+        attempts=trail.attempts,
+        billed_units=trail.billed_units,
+        fallbacks=tuple(each for each in trail.fallbacks if each.provider != recognition.provider),
+        queue_ms=trail.queue_ms,
+        rate_limit_ms=trail.rate_limit_ms,
+        provider_ms=trail.provider_ms,
     )
-
-
-async def _call(candidate: Candidate, call: ProviderCall) -> ProviderResult:
-    """One call. Whatever a provider raises comes out as an ``Exception``, so that an item always gets its answer."""
-    try:
-        return await candidate.provider.recognize(call)
-    except asyncio.CancelledError as error:
-        task = asyncio.current_task()
-        if task is None or task.cancelling():
-            raise
-        raise RuntimeError("a provider cancelled itself") from error
-    except TimeoutError as error:
-        raise RuntimeError("a provider let its own time-out escape") from error  # else it would be taken for ours
-    except Exception:
-        raise
-    except BaseException as error:
-        raise RuntimeError(f"a provider raised {type(error).__name__}") from error
-
-
-async def _off_loop(look: Callable[[bytes], ResultT], content: bytes) -> ResultT:
-    """What ``look`` makes of the content, on a thread where that takes more than about a millisecond."""
-    return look(content) if len(content) < LARGE_BYTES else await asyncio.to_thread(look, content)
 
 
 def _recalled(entry: CacheEntry, outcome: CacheOutcome) -> Recognition:
@@ -315,6 +310,7 @@ def _recalled(entry: CacheEntry, outcome: CacheOutcome) -> Recognition:
         model=entry.model,
         cache=outcome,
         raw_response=entry.raw_response,
+        confidence=entry.confidence,
     )
 
 
@@ -324,4 +320,5 @@ def _entry(recognition: Recognition) -> CacheEntry:
         provider=recognition.provider,
         model=recognition.model,
         raw_response=recognition.raw_response,
+        confidence=recognition.confidence,
     )

@@ -1,48 +1,85 @@
-"""Which providers read an item, in which order, each with its lane."""
+"""Which providers read an item, in which order, each with its lanes."""
 
 from __future__ import annotations
 
+import hashlib
+import math
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from ocr_gateway.errors import FeatureUnsupported, ProviderUnknown
-from ocr_gateway.lanes.concurrency import ConcurrencyLimit
+from ocr_gateway.lanes.lane import Lane
 from ocr_gateway.model import Feature, FeatureSupport, ProviderState, RecognitionSpec
 from ocr_gateway.providers.base import Provider
+
+LaneKey = tuple[str, Feature]
+
+
+@dataclass(frozen=True, slots=True)
+class RouteEntry:
+    """A provider of a route. Neighbours with a ``weight`` share the images by it; one without stands by itself."""
+
+    provider: str
+    weight: float | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class Route:
-    """An ordered list of providers for one feature, first choice first."""
+    """An ordered list of providers for one feature, first choice first.
+
+    A result of less confidence than ``escalate_below`` (0..1) is taken to the next provider, where there is one.
+    """
 
     name: str
     feature: Feature
-    providers: tuple[str, ...]
+    entries: tuple[RouteEntry, ...]
+    escalate_below: float = 0.0
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Candidate:
-    """A provider that can read what was asked for, and the lane to it."""
+    """A provider that can read what was asked for: one lane a feature, and what it takes for each."""
 
     provider: Provider
-    support: FeatureSupport
-    lane: ConcurrencyLimit
+    supports: tuple[FeatureSupport, ...]
+    lanes: Mapping[Feature, Lane]
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """Who may read what a spec asks for: groups in order, within a group by weight."""
+
+    groups: tuple[tuple[tuple[Candidate, float], ...], ...]
+    escalate_below: float = 0.0
+
+    def candidates(self, digest: bytes) -> tuple[Candidate, ...]:
+        """At least one, best first, those that are not configured left out as long as another one remains.
+
+        The order within a group follows from the image's ``digest``, so that an image that comes again goes to the
+        provider whose answer is in the cache: weighted rendezvous hashing (Schindelhauer and Schomaker, 2005).
+        """
+        order = [
+            candidate
+            for group in self.groups
+            for candidate, _ in (group if len(group) == 1 else sorted(group, key=lambda pair: _score(digest, *pair)))
+        ]
+        if len(order) == 1:
+            return (order[0],)
+        configured = [each for each in order if each.provider.status.state is not ProviderState.NOT_CONFIGURED]
+        return tuple(configured or order)
 
 
 class Router:
-    """Knows every provider and route. Choosing raises ProviderUnknown or FeatureUnsupported."""
+    """Knows every provider, route and lane."""
 
-    def __init__(self, providers: Iterable[Provider], routes: Sequence[Route]) -> None:
+    def __init__(self, providers: Iterable[Provider], routes: Sequence[Route], lanes: Mapping[LaneKey, Lane]) -> None:
         self._providers = {provider.description.name: provider for provider in providers}
         self._routes = {route.name: route for route in routes}
+        self._lanes = lanes
         self._defaults: dict[Feature, Route] = {}
         for route in routes:
             self._defaults.setdefault(route.feature, route)
-        # One lane a provider: an embedded engine's features share its workers.
-        self._lanes: Mapping[str, ConcurrencyLimit] = {
-            name: ConcurrencyLimit(max((s.max_concurrency for s in provider.description.features.values()), default=0))
-            for name, provider in self._providers.items()
-        }
+        self._plans: dict[tuple[str | None, str | None, frozenset[Feature]], Plan] = {}
 
     @property
     def providers(self) -> tuple[Provider, ...]:
@@ -54,25 +91,40 @@ class Router:
         """All of them, as configured."""
         return tuple(self._routes.values())
 
-    def lane(self, provider: str) -> ConcurrencyLimit:
-        """The lane to a provider that exists."""
-        return self._lanes[provider]
+    def lanes_of(self, provider: Provider) -> dict[Feature, Lane]:
+        """The lanes to a provider."""
+        description = provider.description
+        return {feature: self._lanes[description.name, feature] for feature in description.features}
 
-    def candidates(self, spec: RecognitionSpec) -> tuple[Candidate, ...]:
-        """Who may read, best first: the one provider asked for, or those of the route that read every feature.
+    def plan(self, spec: RecognitionSpec) -> Plan:
+        """Who may read: the one provider asked for, or those of the route that read every feature.
 
-        A provider that is not configured is left out as long as another one remains.
+        Raises ProviderUnknown or FeatureUnsupported.
         """
+        key = (spec.provider, spec.route, spec.features)
+        plan = self._plans.get(key)
+        if plan is None:
+            plan = self._plans[key] = self._make_plan(spec)
+        return plan
+
+    def _make_plan(self, spec: RecognitionSpec) -> Plan:
         if spec.provider is not None:
-            return (self._candidate(self._provider(spec.provider), spec.features),)
+            return Plan((((self._candidate(self._provider(spec.provider), spec.features), 1.0),),))
         route = self._route(spec)
-        providers = [self._providers[name] for name in route.providers]
-        able = [p for p in providers if spec.features <= p.description.features.keys()]
+        able = [e for e in route.entries if spec.features <= self._provider(e.provider).description.features.keys()]
         if not able:
             missing = sorted(f.value for f in spec.features)[0]
-            raise FeatureUnsupported(providers[0].description.name if providers else route.name, missing)
-        configured = [p for p in able if p.status.state is not ProviderState.NOT_CONFIGURED]
-        return tuple(self._candidate(provider, spec.features) for provider in configured or able)
+            raise FeatureUnsupported(route.entries[0].provider if route.entries else route.name, missing)
+        groups: list[list[tuple[Candidate, float]]] = []
+        weighted_before = False
+        for entry in able:
+            candidate = (self._candidate(self._providers[entry.provider], spec.features), entry.weight or 1.0)
+            if weighted_before and entry.weight is not None:
+                groups[-1].append(candidate)
+            else:
+                groups.append([candidate])
+            weighted_before = entry.weight is not None
+        return Plan(tuple(map(tuple, groups)), route.escalate_below)
 
     def _provider(self, name: str) -> Provider:
         if name not in self._providers:
@@ -92,8 +144,19 @@ class Router:
 
     def _candidate(self, provider: Provider, features: frozenset[Feature]) -> Candidate:
         description = provider.description
-        for feature in sorted(features, key=lambda feature: feature.value):
+        in_order = sorted(features, key=lambda feature: feature.value)
+        for feature in in_order:
             if feature not in description.features:
                 raise FeatureUnsupported(description.name, feature.value)
-        support = description.features[min(features, key=lambda feature: feature.value)]
-        return Candidate(provider, support, self._lanes[description.name])
+        return Candidate(
+            provider,
+            tuple(description.features[feature] for feature in in_order),
+            {feature: self._lanes[description.name, feature] for feature in in_order},
+        )
+
+
+def _score(digest: bytes, candidate: Candidate, weight: float) -> float:
+    """The least score comes first; a candidate has it with a probability in proportion to its weight."""
+    name = candidate.provider.description.name.encode()
+    drawn = int.from_bytes(hashlib.blake2b(digest + name, digest_size=8).digest(), "big")
+    return -math.log((drawn + 1) / 2**64) / weight

@@ -12,6 +12,11 @@ class RateLimit(Protocol):
     All times are of the monotonic clock that the lane uses, in seconds.
     """
 
+    @property
+    def replicas(self) -> int:
+        """How many gateways share the quota, this one included; 1 where it is not shared."""
+        ...
+
     def on_change(self, tell: Callable[[], None]) -> None:
         """Registers whom to tell, on the event loop, when ``take`` may decide otherwise than it said."""
         ...

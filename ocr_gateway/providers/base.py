@@ -13,7 +13,7 @@ class Provider(Protocol):
     ``recognize`` makes one attempt. It raises, and nothing else that is expected:
 
     - what is wrong with the item, for good: ``ImageUndecodable``, ``FormatUnsupported``, the limits' errors, or
-      ``FieldInvalid`` (an option or language that it does not know);
+      ``FieldInvalid`` as ``check`` does;
     - what another attempt may mend: ``ProviderThrottled``, ``ProviderUnavailable`` (a time-out, a lost connection, an
       answer that makes no sense);
     - what concerns every item: ``ProviderNotConfigured`` (no credentials, or rejected ones), ``ProviderQuotaSpent``.
@@ -33,6 +33,10 @@ class Provider(Protocol):
 
     async def start(self) -> None:
         """Begins to make it ready and returns without waiting for that. Never raises: a failure shows in ``status``."""
+        ...
+
+    def check(self, call: ProviderCall) -> None:
+        """Raises FieldInvalid for an option or language that it does not know, before a turn is taken for the call."""
         ...
 
     async def recognize(self, call: ProviderCall) -> ProviderResult:

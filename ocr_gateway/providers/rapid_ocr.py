@@ -89,9 +89,14 @@ class RapidOcrProvider:
         """Begins to import the library and to load the engines, in the worker threads."""
         self._pool.start()
 
+    def check(self, call: ProviderCall) -> None:
+        """Raises FieldInvalid as the port says."""
+        _check_languages(call.languages)
+        _text_score(call.options)
+
     async def recognize(self, call: ProviderCall) -> ProviderResult:
         """Reads one image; a page without text has no blocks. Raises as the port says."""
-        _check_languages(call.languages)
+        self.check(call)
         text_score = _text_score(call.options)
         image = call.image
 

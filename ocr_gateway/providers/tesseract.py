@@ -85,7 +85,9 @@ class TesseractProvider:
             kind=ProviderKind.EMBEDDED,
             features={
                 Feature.TEXT: FeatureSupport(
-                    limits=_LIMITS, page_preference=PagePreference.CLEANED_GREY, quota=Quota(max_concurrency=self._workers)
+                    limits=_LIMITS,
+                    page_preference=PagePreference.CLEANED_GREY,
+                    quota=Quota(max_concurrency=self._workers),
                 )
             },
             languages=tuple(languages),
@@ -105,6 +107,10 @@ class TesseractProvider:
         """Begins to ask the program for its version and languages."""
         if self._probe_task is None and not self._closed:
             self._probe_task = asyncio.create_task(self._probe(), name="tesseract-probe")
+
+    def check(self, call: ProviderCall) -> None:
+        """Raises FieldInvalid for an unknown option; languages are known only once the program has been asked."""
+        _mode(call.options)
 
     async def recognize(self, call: ProviderCall) -> ProviderResult:
         """Reads one image; a page without text has no blocks. Raises as the port says."""

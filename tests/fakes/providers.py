@@ -93,6 +93,9 @@ class ScriptedProvider:
     async def close(self) -> None:
         self.closed = True
 
+    def check(self, call: ProviderCall) -> None:
+        """Takes every option."""
+
     async def recognize(self, call: ProviderCall) -> ProviderResult:
         self.calls.append(call)
         self.in_progress += 1

@@ -457,10 +457,16 @@ class ProviderFeature(_message.Message):
     LIMITS_FIELD_NUMBER: _builtins.int
     QUOTA_FIELD_NUMBER: _builtins.int
     PAGE_PREFERENCE_FIELD_NUMBER: _builtins.int
+    STATE_FIELD_NUMBER: _builtins.int
+    STATE_DETAIL_FIELD_NUMBER: _builtins.int
     feature: _recognition_pb2.Feature.ValueType
     """The feature."""
     page_preference: Global___PagePreference.ValueType
     """How it wants its pages."""
+    state: Global___ProviderState.ValueType
+    """What it can do now, for this feature."""
+    state_detail: _builtins.str
+    """Why it is in this state, for people. Empty when it is serving."""
     @_builtins.property
     def limits(self) -> Global___ImageLimits:
         """What it takes."""
@@ -476,10 +482,12 @@ class ProviderFeature(_message.Message):
         limits: Global___ImageLimits | None = ...,
         quota: Global___Quota | None = ...,
         page_preference: Global___PagePreference.ValueType = ...,
+        state: Global___ProviderState.ValueType = ...,
+        state_detail: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["limits", b"limits", "quota", b"quota"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["feature", b"feature", "limits", b"limits", "page_preference", b"page_preference", "quota", b"quota"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["feature", b"feature", "limits", b"limits", "page_preference", b"page_preference", "quota", b"quota", "state", b"state", "state_detail", b"state_detail"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -531,7 +539,7 @@ Global___ImageLimits: _TypeAlias = ImageLimits  # noqa: Y015
 
 @_typing.final
 class Quota(_message.Message):
-    """How often a provider may be called. 0 means no limit."""
+    """How often a provider may be called, for one feature. 0 means no limit."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -539,14 +547,20 @@ class Quota(_message.Message):
     MAX_CONCURRENCY_FIELD_NUMBER: _builtins.int
     IN_PROGRESS_FIELD_NUMBER: _builtins.int
     WAITING_FIELD_NUMBER: _builtins.int
+    REQUESTS_PER_DAY_FIELD_NUMBER: _builtins.int
+    REQUESTS_PER_MONTH_FIELD_NUMBER: _builtins.int
     requests_per_second: _builtins.float
-    """Calls in any second."""
+    """Calls in any second, of all replicas."""
     max_concurrency: _builtins.int
-    """Calls at one time."""
+    """Calls at one time, of all replicas; of this one for an embedded engine."""
     in_progress: _builtins.int
     """Calls in progress now, of this replica."""
     waiting: _builtins.int
     """Items waiting for it now, in this replica."""
+    requests_per_day: _builtins.int
+    """Calls a day, of all replicas."""
+    requests_per_month: _builtins.int
+    """Calls a calendar month, of all replicas."""
     def __init__(
         self,
         *,
@@ -554,10 +568,12 @@ class Quota(_message.Message):
         max_concurrency: _builtins.int = ...,
         in_progress: _builtins.int = ...,
         waiting: _builtins.int = ...,
+        requests_per_day: _builtins.int = ...,
+        requests_per_month: _builtins.int = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["in_progress", b"in_progress", "max_concurrency", b"max_concurrency", "requests_per_second", b"requests_per_second", "waiting", b"waiting"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["in_progress", b"in_progress", "max_concurrency", b"max_concurrency", "requests_per_day", b"requests_per_day", "requests_per_month", b"requests_per_month", "requests_per_second", b"requests_per_second", "waiting", b"waiting"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -565,20 +581,48 @@ Global___Quota: _TypeAlias = Quota  # noqa: Y015
 
 @_typing.final
 class Route(_message.Message):
-    """An ordered list of providers."""
+    """An ordered list of providers. Neighbours that have weights share the images by them."""
 
     DESCRIPTOR: _descriptor.Descriptor
+
+    @_typing.final
+    class WeightsEntry(_message.Message):
+        DESCRIPTOR: _descriptor.Descriptor
+
+        KEY_FIELD_NUMBER: _builtins.int
+        VALUE_FIELD_NUMBER: _builtins.int
+        key: _builtins.str
+        value: _builtins.float
+        def __init__(
+            self,
+            *,
+            key: _builtins.str = ...,
+            value: _builtins.float = ...,
+        ) -> None: ...
+        _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+        def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+        _ClearFieldArgType: _TypeAlias = _typing.Literal["key", b"key", "value", b"value"]  # noqa: Y015
+        def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+        def WhichOneof(self, oneof_group: _Never) -> None: ...
 
     NAME_FIELD_NUMBER: _builtins.int
     FEATURE_FIELD_NUMBER: _builtins.int
     PROVIDERS_FIELD_NUMBER: _builtins.int
+    WEIGHTS_FIELD_NUMBER: _builtins.int
+    ESCALATE_BELOW_FIELD_NUMBER: _builtins.int
     name: _builtins.str
     """The name to ask for it by."""
     feature: _recognition_pb2.Feature.ValueType
     """The feature that it is for."""
+    escalate_below: _builtins.float
+    """A result of less confidence is taken to the next provider; 0: none is."""
     @_builtins.property
     def providers(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
         """Providers by name, first choice first."""
+
+    @_builtins.property
+    def weights(self) -> _containers.ScalarMap[_builtins.str, _builtins.float]:
+        """Weights by provider, of those that have one."""
 
     def __init__(
         self,
@@ -586,10 +630,12 @@ class Route(_message.Message):
         name: _builtins.str = ...,
         feature: _recognition_pb2.Feature.ValueType = ...,
         providers: _abc.Iterable[_builtins.str] | None = ...,
+        weights: _abc.Mapping[_builtins.str, _builtins.float] | None = ...,
+        escalate_below: _builtins.float = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["feature", b"feature", "name", b"name", "providers", b"providers"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["escalate_below", b"escalate_below", "feature", b"feature", "name", b"name", "providers", b"providers", "weights", b"weights"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

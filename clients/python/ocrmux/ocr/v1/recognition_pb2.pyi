@@ -194,8 +194,8 @@ class RecognitionConfig(_message.Message):
 
     @_builtins.property
     def item_timeout(self) -> _duration_pb2.Duration:
-        """Time for one item from its acceptance to its answer, for a document of each of its pages. Absent: the server's default. More than the server's maximum is
-        cut to it.
+        """Time for one item from its acceptance to its answer, for a document of each of its pages. Absent: the server's
+        default. More than the server's maximum is cut to it.
         """
 
     @_builtins.property
@@ -273,7 +273,7 @@ class Timings(_message.Message):
     preprocess_ms: _builtins.float
     """Decoding and normalising the page."""
     queue_ms: _builtins.float
-    """Waiting for a turn and for a free slot of the provider."""
+    """Waiting for a turn, for a free slot of the provider and for the end of its rest."""
     rate_limit_ms: _builtins.float
     """Waiting for the provider's quota."""
     provider_ms: _builtins.float
@@ -308,7 +308,7 @@ class Fallback(_message.Message):
     provider: _builtins.str
     """The provider passed over."""
     reason: _builtins.str
-    """Why, one of ErrorReason without its prefix."""
+    """Why: one of ErrorReason without its prefix, or CONFIDENCE_LOW where its result was not sure enough for the route."""
     def __init__(
         self,
         *,
@@ -343,9 +343,9 @@ class Provenance(_message.Message):
     cache: Global___CacheOutcome.ValueType
     """Where the result came from."""
     attempts: _builtins.int
-    """Calls made to providers for this answer, the successful one included. 0 from the cache."""
+    """Calls made to providers for this answer, failed ones and those of providers passed over included. 0 from the cache."""
     billed_units: _builtins.float
-    """Units that the provider bills for this answer. 0 from the cache and for embedded engines."""
+    """Units that providers bill for this answer, those passed over included. 0 from the cache and for embedded engines."""
     @_builtins.property
     def fallbacks(self) -> _containers.RepeatedCompositeFieldContainer[Global___Fallback]:
         """Providers passed over, in order."""

@@ -1,0 +1,408 @@
+"""One provider's calls for one feature: turns, quota, concurrency, circuit and retries, put together."""
+
+from __future__ import annotations
+
+import asyncio
+import math
+import random
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass, field
+
+import structlog
+
+from ocr_gateway.errors import (
+    DeadlineUnreachable,
+    ProviderNotConfigured,
+    ProviderQuotaSpent,
+    ProviderThrottled,
+    ProviderUnavailable,
+)
+from ocr_gateway.lanes.circuit import Circuit, CircuitPolicy, CircuitState
+from ocr_gateway.lanes.fair_queue import FairQueue, Place
+from ocr_gateway.lanes.rate_limit import QuotaExhausted, RateLimit
+from ocr_gateway.lanes.retry import RetryBudget, RetryPolicy
+from ocr_gateway.lanes.slowdown import Slowdown
+from ocr_gateway.lanes.turn import Turn
+from ocr_gateway.metrics import LaneMetrics
+from ocr_gateway.model import ProviderResult, ProviderState, Quota, Trail
+from rpc_runtime.faults import ExpectedError
+
+_log = structlog.get_logger("ocr_gateway.lanes")
+_REJECTED_REST_S = 30.0
+"""A provider that rejects our credentials is tried again after so long."""
+_IMPATIENT_ATTEMPTS = 3
+
+Attempt = Callable[[], Awaitable[ProviderResult]]
+
+
+@dataclass(slots=True, eq=False)
+class _Ticket:
+    """An item that waits for its turn."""
+
+    turn: Turn
+    granted: asyncio.Future[bool]
+    began: float
+    rate_blocked_s: float
+
+
+@dataclass(slots=True)
+class _Rest:
+    """The whole lane is out of use for a reason that is not the circuit's: credentials, or a quota that is spent."""
+
+    until: float = 0.0
+    error: Callable[[float], ExpectedError] | None = None
+    state: ProviderState = ProviderState.SERVING
+
+
+@dataclass(frozen=True, slots=True)
+class LanePolicy:
+    """How a lane deals with failures."""
+
+    retry: RetryPolicy = field(default_factory=RetryPolicy)
+    circuit: CircuitPolicy = field(default_factory=CircuitPolicy)
+
+
+class ShortestCall:
+    """How short a call can be at the least: half of the shortest one so far; 0 before eight of them."""
+
+    _ENOUGH = 8
+
+    def __init__(self) -> None:
+        self._calls = 0
+        self._shortest_s = math.inf
+        self.least_s = 0.0
+
+    def note(self, seconds: float) -> None:
+        """A call that succeeded took so long."""
+        self._calls += 1
+        self._shortest_s = min(self._shortest_s, seconds)
+        if self._calls >= self._ENOUGH:
+            self.least_s = self._shortest_s / 2
+
+
+class Lane:
+    """Calls to one provider for one feature. Made inside a running event loop's thread; used from there only.
+
+    ``call`` waits for the item's turn and makes the call, again where that may help. Nothing is polled: a lane acts
+    when an item comes, a call ends, a permit falls due or a rest is over.
+    """
+
+    def __init__(
+        self,
+        provider: str,
+        quota: Quota,
+        rate: RateLimit,
+        *,
+        policy: LanePolicy,
+        weight_of: Callable[[str], float],
+        metrics: LaneMetrics,
+        clock: Callable[[], float],
+        random_source: random.Random,
+    ) -> None:
+        self.provider = provider
+        self.quota = quota
+        self._rate = rate
+        self._policy = policy
+        self._metrics = metrics
+        self._clock = clock
+        self._random = random_source
+        self._queue: FairQueue[_Ticket] = FairQueue(weight_of)
+        self._circuit = Circuit(policy.circuit, random_source)
+        self._budget = RetryBudget(policy.retry, clock())
+        self._slowdown = Slowdown()
+        self._shortest = ShortestCall()
+        self._rest = _Rest()
+        self._paused_until = 0.0
+        self._timer: asyncio.TimerHandle | None = None
+        self._rate_blocked_since: float | None = None
+        self._rate_blocked_s = 0.0
+        self._backing_off = 0
+        self.in_progress = 0
+        rate.on_change(self._pump)
+        metrics.depth_of(lambda: self.waiting)
+        metrics.in_progress_of(lambda: self.in_progress)
+        metrics.circuit(CircuitState.CLOSED.value)
+
+    @property
+    def waiting(self) -> int:
+        """Items that wait: for their turn, or between two attempts."""
+        return len(self._queue) + self._backing_off
+
+    @property
+    def state(self) -> tuple[ProviderState, str]:
+        """SERVING, or why no call goes now, with words for people."""
+        now = self._clock()
+        if self._rest.error is not None and now < self._rest.until:
+            return self._rest.state, str(self._rest.error(self._rest.until - now))
+        if self._circuit.state(now) is not CircuitState.CLOSED:
+            return ProviderState.RESTED, str(self._rested_error(now))
+        return ProviderState.SERVING, ""
+
+    def _closed_for(self, turn: Turn, now: float) -> ExpectedError | None:
+        """Why an item is not taken now, or None."""
+        if self._rest.error is not None and now < self._rest.until:
+            return self._rest.error(self._rest.until - now)
+        if self._circuit.opens_in(now) == 0.0 or (turn.patient and not self._circuit.patience_over(now)):
+            return None
+        return self._rested_error(now)
+
+    async def call(self, turn: Turn, attempt: Attempt, trail: Trail) -> ProviderResult:
+        """The result of ``attempt``, made when it is the item's turn and again while that may help.
+
+        ``trail`` gets the attempts and the times. Raises what ``attempt`` raises for good, DeadlineUnreachable before
+        quota is spent on what cannot be done in time, and the provider's error when retries are used up, or when the
+        provider is rested and the item has another one to go to.
+        """
+        failures = 0
+        self._budget.first_attempt()
+        while True:
+            probe = await self._wait_for_turn(turn, trail, again=failures > 0)
+            try:
+                return await self._attempt(attempt, trail, probe=probe)
+            except (ProviderThrottled, ProviderUnavailable) as error:
+                failures += not probe  # who tries a rested provider for all the others does not lose by it
+                if failures >= self._attempts_for(turn):
+                    raise
+                await self._back_off(error, failures, turn)
+
+    def _attempts_for(self, turn: Turn) -> int:
+        """Who has another provider to go to does not insist on this one."""
+        most = self._policy.retry.max_attempts
+        return most if turn.patient else min(most, _IMPATIENT_ATTEMPTS)
+
+    async def close(self) -> None:
+        """Stops its timer and gives the rate limit's permits back."""
+        self._cancel_timer()
+        await self._rate.close()
+
+    # Waiting
+
+    async def _wait_for_turn(self, turn: Turn, trail: Trail, *, again: bool) -> bool:
+        """Returns when a call may be made, with a place and a permit taken; True when it tries a rested provider."""
+        now = self._clock()
+        refusal = self._closed_for(turn, now) or self._hopeless(turn, now)
+        if refusal is not None:
+            self._metrics.refused(type(refusal).__name__)
+            raise refusal
+        granted: asyncio.Future[bool] = asyncio.get_running_loop().create_future()
+        ticket = _Ticket(turn, granted, now, self._rate_blocked_now(now))
+        place = self._queue.push(ticket, turn.caller, turn.priority, again=again)
+        self._pump()
+        try:
+            probe = granted.result() if granted.done() else await granted
+        except asyncio.CancelledError:
+            self._give_up(place, granted)
+            raise
+        finally:
+            self._note_wait(ticket, trail)
+        return probe
+
+    def _hopeless(self, turn: Turn, now: float) -> DeadlineUnreachable | None:
+        """Whether the deadline passes before the item's turn, at the best, or before the fastest call could end."""
+        calls = self._queue.ahead_in_source(turn.caller, turn.priority) + 1
+        soonest = max(self._circuit.opens_in(now) or 0.0, self._paused_until - now, self._rate.wait_of(now, calls))
+        if now + soonest + self._shortest.least_s <= turn.deadline:
+            return None
+        return DeadlineUnreachable(turn.timeout_s, f"would end before its turn, in {soonest:.1f} s at the earliest")
+
+    def _give_up(self, place: Place[_Ticket], granted: asyncio.Future[bool]) -> None:
+        if self._queue.discard(place) or not granted.done() or granted.cancelled() or granted.exception() is not None:
+            return
+        # It was granted in the same instant: the place goes back, the permit is lost.
+        self.in_progress -= 1
+        self._circuit.abandoned(probe=granted.result())
+        self._pump()
+
+    def _note_wait(self, ticket: _Ticket, trail: Trail) -> None:
+        now = self._clock()
+        waited_s = max(0.0, now - ticket.began)
+        rate_s = min(waited_s, max(0.0, self._rate_blocked_now(now) - ticket.rate_blocked_s))
+        trail.rate_limit_ms += rate_s * 1000
+        trail.queue_ms += (waited_s - rate_s) * 1000
+        self._metrics.waited(waited_s - rate_s, rate_s)
+
+    # Deciding
+
+    def _pump(self) -> None:
+        """Grants turns for as long as calls may go; else sets the timer for when the next one may."""
+        self._cancel_timer()
+        while len(self._queue) and not (self._max_concurrency and self.in_progress >= self._max_concurrency):
+            now = self._clock()
+            wait_s = self._wait_before_permit(now)
+            if wait_s == 0.0:
+                wait_s = self._take_permit(now)
+            if wait_s is None:
+                return  # somebody pumps when it is known
+            if wait_s > 0.0:
+                self._timer = asyncio.get_running_loop().call_later(wait_s, self._pump)
+                return
+            self._grant_next(now)
+        self._rate_unblocked()
+
+    @property
+    def _max_concurrency(self) -> int:
+        """Calls at one time of this replica: its share, where replicas share the quota."""
+        most = self.quota.max_concurrency
+        return max(1, most // self._rate.replicas) if most else 0
+
+    def _wait_before_permit(self, now: float) -> float | None:
+        wait_s = self._circuit.opens_in(now)
+        if wait_s == 0.0:
+            wait_s = max(0.0, self._paused_until - now)
+        if wait_s != 0.0:
+            self._rate_unblocked()
+        return wait_s
+
+    def _take_permit(self, now: float) -> float | None:
+        self._rate.slow_to(self._slowdown.factor(now))
+        try:
+            wait_s = self._rate.take(now, len(self._queue))
+        except QuotaExhausted as error:
+            self._close(error.opens_in_s, ProviderState.QUOTA_SPENT, self._spent_error(str(error)))
+            return None
+        if wait_s == 0.0:
+            self._rate_unblocked()
+        elif self._rate_blocked_since is None:
+            self._rate_blocked_since = now
+        return wait_s
+
+    def _grant_next(self, now: float) -> None:
+        """Gives the permit to the item whose turn it is and that can still be in time."""
+        while len(self._queue):
+            ticket = self._queue.pop()
+            if ticket.granted.done():
+                continue
+            if now + self._shortest.least_s > ticket.turn.deadline:
+                self._metrics.refused("DeadlineUnreachable")
+                ticket.granted.set_exception(DeadlineUnreachable(ticket.turn.timeout_s))
+                continue
+            self.in_progress += 1
+            ticket.granted.set_result(self._circuit.begin())
+            return
+
+    def _turn_away(self, refusal_of: Callable[[_Ticket], ExpectedError | None]) -> None:
+        for place in list(self._queue):
+            ticket = place.item
+            if ticket is None or ticket.granted.done() or (refusal := refusal_of(ticket)) is None:
+                continue
+            self._queue.discard(place)
+            self._metrics.refused(type(refusal).__name__)
+            ticket.granted.set_exception(refusal)
+
+    def _cancel_timer(self) -> None:
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
+
+    def _rate_blocked_now(self, now: float) -> float:
+        """Seconds in which items waited for nothing but the rate limit, so far."""
+        return self._rate_blocked_s + (now - self._rate_blocked_since if self._rate_blocked_since is not None else 0.0)
+
+    def _rate_unblocked(self) -> None:
+        if self._rate_blocked_since is not None:
+            self._rate_blocked_s += self._clock() - self._rate_blocked_since
+            self._rate_blocked_since = None
+
+    # Calling
+
+    async def _attempt(self, attempt: Attempt, trail: Trail, *, probe: bool) -> ProviderResult:
+        began = self._clock()
+        trail.attempts += 1
+        outcome = "abandoned"
+        try:
+            result = await attempt()
+            outcome = "ok"
+            trail.billed_units += result.billed_units
+            self._metrics.billed(result.billed_units)
+            return result
+        except ProviderThrottled as error:
+            outcome = "throttled"
+            self._throttled(error)
+            raise
+        except ProviderUnavailable as error:
+            outcome = "repeatable" if error.said_s == 0 else "failed"
+            raise
+        except ProviderNotConfigured as error:
+            outcome = "rejected"
+            self._close(_REJECTED_REST_S, ProviderState.NOT_CONFIGURED, self._rejected_error(error.detail))
+            raise
+        except ProviderQuotaSpent as error:
+            outcome = "quota_spent"
+            self._close(error.opens_in_s, ProviderState.QUOTA_SPENT, self._spent_error("the provider says so"))
+            raise
+        except ExpectedError:
+            outcome = "refused"
+            raise
+        except Exception:
+            outcome = "failed"
+            raise
+        finally:
+            seconds = self._clock() - began
+            trail.provider_ms += seconds * 1000
+            self._ended(outcome, seconds, probe=probe)
+
+    def _ended(self, outcome: str, seconds: float, *, probe: bool) -> None:
+        self.in_progress -= 1
+        self._metrics.attempt(outcome, seconds)
+        now = self._clock()
+        if outcome == "failed":
+            if self._circuit.failed(now, probe=probe):
+                self._rested(now)
+        elif outcome in ("ok", "refused", "throttled"):
+            self._circuit.succeeded(probe=probe)
+            if outcome == "ok":
+                self._shortest.note(seconds)
+            if probe:
+                _log.info("provider.back", provider=self.provider)
+                self._metrics.circuit(CircuitState.CLOSED.value)
+        else:
+            self._circuit.abandoned(probe=probe)
+        self._pump()
+
+    def _rested(self, now: float) -> None:
+        """The circuit has just opened: who can go elsewhere goes, and all when it has been so for too long."""
+        _log.warning("provider.rested", provider=self.provider, rest_s=round(self._circuit.retry_in(now), 3))
+        self._metrics.circuit(CircuitState.OPEN.value)
+        nobody_waits = self._circuit.patience_over(now)
+        self._turn_away(lambda t: None if t.turn.patient and not nobody_waits else self._rested_error(now))
+
+    def _close(self, rest_s: float, state: ProviderState, error: Callable[[float], ExpectedError]) -> None:
+        """Closes the lane for everybody: no other item would fare better."""
+        self._rest = _Rest(self._clock() + rest_s, error, state)
+        _log.warning("provider.closed", provider=self.provider, state=state.value, rest_s=round(rest_s, 1))
+        self._turn_away(lambda _: error(rest_s))
+
+    def _throttled(self, error: ProviderThrottled) -> None:
+        now = self._clock()
+        self._slowdown.throttled(now)
+        if error.said_s:
+            self._paused_until = max(self._paused_until, now + min(error.said_s, self._policy.retry.max_backoff_s))
+
+    async def _back_off(self, error: ProviderThrottled | ProviderUnavailable, failures: int, turn: Turn) -> None:
+        """Waits before the next attempt. Raises ``error`` when the deadline does not allow another one."""
+        now = self._clock()
+        wait_s = 0.0
+        if error.said_s != 0:
+            wait_s = self._policy.retry.backoff_s(max(1, failures), self._random)
+            wait_s = max(wait_s, min(error.said_s or 0.0, self._policy.retry.max_backoff_s), self._budget.spend(now))
+        if now + wait_s + self._shortest.least_s > turn.deadline:
+            raise error
+        self._metrics.retry()
+        _log.info("provider.retry_scheduled", provider=self.provider, wait_s=round(wait_s, 3), detail=str(error))
+        self._backing_off += 1
+        try:
+            await asyncio.sleep(wait_s)
+        finally:
+            self._backing_off -= 1
+
+    def _rested_error(self, now: float) -> ProviderUnavailable:
+        retry_s = self._circuit.retry_in(now)
+        return ProviderUnavailable(
+            self.provider, f"it fails and is being rested for {retry_s:.1f} s", retry_after_s=retry_s
+        )
+
+    def _rejected_error(self, detail: str) -> Callable[[float], ExpectedError]:
+        return lambda _: ProviderNotConfigured(self.provider, detail)
+
+    def _spent_error(self, detail: str) -> Callable[[float], ExpectedError]:
+        return lambda opens_in_s: ProviderQuotaSpent(self.provider, detail, retry_after_s=max(1.0, opens_in_s))
