@@ -4,28 +4,46 @@ from __future__ import annotations
 
 import asyncio
 import random
+import secrets
 import time
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from concurrent.futures import Executor, ThreadPoolExecutor
 
 import grpc
 
 from ocr_gateway.cache.embedded import EmbeddedStore
+from ocr_gateway.cache.guarded_store import GuardedStore
 from ocr_gateway.cache.memory import MemoryCache
+from ocr_gateway.cache.redis_store import RedisStore
+from ocr_gateway.cache.store import Store
 from ocr_gateway.cache.two_level import TwoLevelCache
+from ocr_gateway.config_check import routes_of
 from ocr_gateway.fault_table import FAULT_TABLE
-from ocr_gateway.model import Feature
+from ocr_gateway.lanes.circuit import CircuitPolicy
+from ocr_gateway.lanes.lane import Lane, LanePolicy
+from ocr_gateway.lanes.local_rate import LocalRate
+from ocr_gateway.lanes.rate_limit import RateLimit
+from ocr_gateway.lanes.retry import RetryPolicy
+from ocr_gateway.lanes.shared_rate import SharedRate
+from ocr_gateway.metrics import GatewayMetrics
+from ocr_gateway.model import Feature, ProviderKind, Quota
+from ocr_gateway.page_reader import PageReader
+from ocr_gateway.provider_settings import BaiduSettings, RapidOcrSettings, TesseractSettings
+from ocr_gateway.providers.baidu import BaiduProvider
 from ocr_gateway.providers.base import Provider
+from ocr_gateway.providers.http import HttpClient
 from ocr_gateway.providers.rapid_ocr import RapidOcrProvider
 from ocr_gateway.providers.tesseract import TesseractProvider
 from ocr_gateway.recognizer import Recognizer
-from ocr_gateway.routing import Route, Router
+from ocr_gateway.redis_link import RedisLink
+from ocr_gateway.routing import LaneKey, Router
 from ocr_gateway.servicer import OcrGatewayServicer
 from ocr_gateway.settings import GatewaySettings
-from ocrmux.gateway.v1 import gateway_pb2, gateway_pb2_grpc
+from ocrmux.gateway.v1 import gateway_pb2
 from rpc_runtime.drain import DrainSignal
 from rpc_runtime.faults import FaultTable
 from rpc_runtime.health import HealthBoard
+from rpc_runtime.metrics_endpoint import MetricsEndpoint
 from rpc_runtime.server import stream_host
 
 _CROPPING_THREADS = 2
@@ -38,16 +56,22 @@ class GatewayService:
     def __init__(
         self,
         servicer: OcrGatewayServicer,
-        providers: Iterable[Provider],
+        providers: Sequence[Provider],
+        lanes: Sequence[Lane],
         cache: TwoLevelCache,
+        link: RedisLink | None,
         cropping: Executor,
-        store_news: _StoreNews,
+        components: _Components,
+        metrics_endpoint: MetricsEndpoint | None,
     ) -> None:
         self._servicer = servicer
-        self._providers = tuple(providers)
+        self._providers = providers
+        self._lanes = lanes
         self._cache = cache
+        self._link = link
         self._cropping = cropping
-        self._store_news = store_news
+        self._components = components
+        self._metrics_endpoint = metrics_endpoint
 
     @property
     def names(self) -> tuple[str, ...]:
@@ -61,39 +85,109 @@ class GatewayService:
 
     def register(self, server: grpc.aio.Server) -> None:
         """Adds the servicer."""
-        gateway_pb2_grpc.add_OcrGatewayServiceServicer_to_server(self._servicer, server)
+        self._servicer.register(server)
 
     async def start(self, health: HealthBoard) -> None:
-        """Opens the cache and begins to make the providers ready."""
-        self._store_news.health = health
-        await asyncio.gather(self._cache.open(), *(provider.start() for provider in self._providers))
+        """Opens Redis and the cache and begins to make the providers ready. Raises OSError for a taken address."""
+        self._components.report_to(health)
+        if self._metrics_endpoint is not None:
+            self._metrics_endpoint.start()
+        if self._link is not None:
+            await self._link.open()
+        await asyncio.gather(
+            self._cache.open(),
+            *(lane.open() for lane in self._lanes),
+            *(provider.start() for provider in self._providers),
+        )
 
     async def close(self) -> None:
-        """Closes providers and cache."""
-        await asyncio.gather(*(provider.close() for provider in self._providers))
+        """Closes everything, each part within seconds."""
+        await asyncio.gather(
+            *(provider.close() for provider in self._providers), *(lane.close() for lane in self._lanes)
+        )
         await self._cache.close()
+        if self._link is not None:
+            await self._link.close()
+        if self._metrics_endpoint is not None:
+            await self._metrics_endpoint.close()
         self._cropping.shutdown(wait=False, cancel_futures=True)
 
 
-class _StoreNews:
-    """Tells the health board how the cache's second level is."""
+class _Components:
+    """Tells the metrics and the health board how the parts are that the gateway can do without."""
 
-    def __init__(self) -> None:
-        self.health: HealthBoard | None = None
+    def __init__(self, metrics: GatewayMetrics) -> None:
+        self._metrics = metrics
+        self._health: HealthBoard | None = None
+        self._in_use: dict[str, bool] = {}
+        self._reports: set[asyncio.Task[None]] = set()
 
-    async def __call__(self, in_use: bool) -> None:
-        if self.health is not None:
-            await self.health.set_component("cache.store", in_use)
+    def report_to(self, health: HealthBoard) -> None:
+        """From now on; and what was said before."""
+        self._health = health
+        for name in self._in_use:
+            self._report(name)
+
+    def cache_outcome(self, outcome: str) -> None:
+        """For the cache."""
+        self._metrics.cache_outcome(outcome)
+
+    def store_error(self) -> None:
+        """For the cache."""
+        self._metrics.store_error()
+
+    def store_in_use(self, in_use: bool) -> None:
+        """For the cache."""
+        self._metrics.store_in_use(in_use)
+        self._note("cache.store", in_use)
+
+    def quota_shared(self, shared: bool, _why: str = "") -> None:
+        """For the link to Redis."""
+        self._metrics.quota_shared(shared)
+        self._note("quota.shared", shared)
+
+    def _note(self, name: str, in_use: bool) -> None:
+        self._in_use[name] = in_use
+        self._report(name)
+
+    def _report(self, name: str) -> None:
+        if self._health is not None:
+            report = asyncio.get_running_loop().create_task(self._health.set_component(name, self._in_use[name]))
+            self._reports.add(report)
+            report.add_done_callback(self._reports.discard)
 
 
 def build_providers(settings: GatewaySettings) -> list[Provider]:
     """The providers that the settings turn on."""
     providers: list[Provider] = []
-    if settings.rapidocr_workers:
-        providers.append(RapidOcrProvider(settings.rapidocr_workers))
-    if settings.tesseract_workers:
-        providers.append(TesseractProvider(settings.tesseract_workers, settings.tesseract_binary))
+    for name, provider in settings.providers_in_use.items():
+        match provider:
+            case RapidOcrSettings():
+                providers.append(RapidOcrProvider(provider.workers))
+            case TesseractSettings():
+                providers.append(TesseractProvider(provider.workers, provider.binary))
+            case BaiduSettings():
+                providers.append(_baidu(name, provider))
     return providers
+
+
+def _baidu(name: str, settings: BaiduSettings) -> BaiduProvider:
+    api_key, secret_key = settings.credentials.api_key.read(), settings.credentials.secret_key.read()
+    quotas = {feature: getattr(settings.features, feature.value).quota.quota for feature in settings.reads}
+    return BaiduProvider(
+        name,
+        endpoint=settings.endpoint,
+        api_key=api_key.get_secret_value() if api_key else None,
+        secret_key=secret_key.get_secret_value() if secret_key else None,
+        http=HttpClient(
+            max_connections=settings.max_connections,
+            max_connections_per_host=settings.max_connections,
+            proxy=settings.proxy.get_secret_value() if settings.proxy else None,
+        ),
+        quotas=quotas,
+        text_endpoint=settings.features.text.endpoint,
+        timeout_s=settings.timeout_s,
+    )
 
 
 def build_gateway(
@@ -101,42 +195,124 @@ def build_gateway(
 ) -> GatewayService:
     """The gateway; with other ``providers`` than the settings', for tests and benchmarks."""
     ready = list(build_providers(settings) if providers is None else providers)
-    names = [provider.description.name for provider in ready]
-    order = [name for name in settings.default_route if name in names] or names
-    router = Router(ready, [Route("default", Feature.TEXT, tuple(order))])
-    store_news = _StoreNews()
-    cache = _build_cache(settings, store_news)
+    metrics = GatewayMetrics()
+    components = _Components(metrics)
+    link = _build_link(settings, components, metrics)
+    lanes = _build_lanes(settings, ready, link, metrics)
+    routes = routes_of(settings, {p.description.name: p.description.features for p in ready})
+    router = Router(ready, routes, lanes)
+    cache = TwoLevelCache(
+        MemoryCache(max_bytes=settings.cache.memory_bytes, ttl_s=settings.cache.ttl_s, clock=time.monotonic),
+        _build_store(settings, link),
+        lease_s=settings.cache.lease_s,
+        observer=components,
+    )
     cropping = ThreadPoolExecutor(max_workers=_CROPPING_THREADS, thread_name_prefix="cropping")
-    recognizer = Recognizer(router, cache, max_pixels=settings.max_pixels, cropping=cropping)
     servicer = OcrGatewayServicer(
-        recognizer,
+        Recognizer(router, cache, PageReader(max_pixels=settings.max_pixels, cropping=cropping)),
         router,
         stream_host(settings, drain),
         FAULT_TABLE,
         item_timeout_s=settings.item_timeout_s,
         max_item_timeout_s=settings.max_item_timeout_s,
     )
-    return GatewayService(servicer, ready, cache, cropping, store_news)
+    endpoint = MetricsEndpoint(metrics.registry, settings.metrics_listen) if settings.metrics_listen else None
+    return GatewayService(servicer, ready, list(lanes.values()), cache, link, cropping, components, endpoint)
 
 
-def _build_cache(settings: GatewaySettings, store_news: _StoreNews) -> TwoLevelCache:
-    store = (
-        EmbeddedStore(
-            settings.cache_dir / _STORE_FILE,
-            max_bytes=settings.cache_store_bytes,
-            max_value_bytes=settings.cache_max_value_bytes,
-            ttl_s=settings.cache_ttl_s,
-            clock=time.time,
-            random_source=random.SystemRandom(),
-        )
-        if settings.cache_dir is not None and settings.cache_store_bytes
-        else None
+def _build_link(settings: GatewaySettings, components: _Components, metrics: GatewayMetrics) -> RedisLink | None:
+    if settings.redis.url is None:
+        return None
+    link = RedisLink(
+        settings.redis.url.get_secret_value(),
+        timeout_s=settings.redis.timeout_s,
+        rest_s=settings.redis.rest_s,
+        max_connections=settings.redis.max_connections,
     )
-    return TwoLevelCache(
-        MemoryCache(max_bytes=settings.cache_memory_bytes, ttl_s=settings.cache_ttl_s, clock=time.monotonic),
-        store,
-        store_timeout_s=settings.cache_store_timeout_s,
-        store_rest_s=settings.cache_store_rest_s,
+    link.watch(components.quota_shared)
+    metrics.redis_commands_of(lambda: link.commands)
+    return link
+
+
+def _build_lanes(
+    settings: GatewaySettings, providers: Iterable[Provider], link: RedisLink | None, metrics: GatewayMetrics
+) -> dict[LaneKey, Lane]:
+    retry, circuit = settings.retry, settings.circuit
+    policy = LanePolicy(
+        RetryPolicy(
+            max_attempts=retry.max_attempts,
+            first_backoff_s=retry.first_backoff_s,
+            max_backoff_s=retry.max_backoff_s,
+            budget_ratio=retry.budget_ratio,
+            budget_per_s=retry.budget_per_s,
+        ),
+        CircuitPolicy(
+            window=circuit.window,
+            failure_share=circuit.failure_share,
+            min_calls=circuit.min_calls,
+            rest_s=circuit.rest_s,
+            max_rest_s=circuit.max_rest_s,
+            wait_s=circuit.wait_s,
+        ),
+    )
+    replica = secrets.token_hex(8)
+    chance = random.SystemRandom()
+    lanes: dict[LaneKey, Lane] = {}
+    for provider in providers:
+        description = provider.description
+        for feature, support in description.features.items():
+            lanes[description.name, feature] = Lane(
+                description.name,
+                support.quota,
+                _build_rate(settings, description.name, description.kind, feature, support.quota, link, replica),
+                policy=policy,
+                weight_of=settings.tenant_weight,
+                metrics=metrics.lane(description.name, feature),
+                clock=time.monotonic,
+                random_source=chance,
+            )
+    return lanes
+
+
+def _build_rate(
+    settings: GatewaySettings,
+    provider: str,
+    kind: ProviderKind,
+    feature: Feature,
+    quota: Quota,
+    link: RedisLink | None,
+    replica: str,
+) -> RateLimit:
+    """An embedded engine's limits are of this process; all other quotas are shared where there is a Redis."""
+    limited = quota.requests_per_second or quota.requests_per_day or quota.requests_per_month
+    if link is None or kind is ProviderKind.EMBEDDED or not limited:
+        return LocalRate(quota, clock=time.monotonic, wall_clock=time.time)
+    return SharedRate(
+        link,
+        f"{provider}:{feature.value}",
+        quota,
+        replica=replica,
         clock=time.monotonic,
-        on_store_state=store_news,
+        wall_clock=time.time,
+        replicas=settings.redis.replicas or 1,
     )
+
+
+def _build_store(settings: GatewaySettings, link: RedisLink | None) -> Store | None:
+    """Redis where there is one, else the SQLite file, or none."""
+    cache = settings.cache
+    if link is not None:
+        return RedisStore(
+            link, max_value_bytes=cache.max_value_bytes, ttl_s=cache.ttl_s, random_source=random.SystemRandom()
+        )
+    if cache.dir is None or not cache.store_bytes:
+        return None
+    file = EmbeddedStore(
+        cache.dir / _STORE_FILE,
+        max_bytes=cache.store_bytes,
+        max_value_bytes=cache.max_value_bytes,
+        ttl_s=cache.ttl_s,
+        clock=time.time,
+        random_source=random.SystemRandom(),
+    )
+    return GuardedStore(file, timeout_s=cache.store_timeout_s, rest_s=cache.store_rest_s, clock=time.monotonic)

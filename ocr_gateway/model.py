@@ -167,13 +167,17 @@ class ImageLimits:
 class Quota:
     """How often one feature of a provider may be called; 0 means no limit.
 
-    ``requests_per_second`` is a whole number, or below 1. ``max_concurrency`` counts calls of this replica.
+    ``requests_per_second`` is a whole number, or below 1; ``margin`` is the share by which the second is made longer,
+    so that jitter on the way pushes no call into it. Days and months begin at midnight of UTC + ``period_offset_s``.
+    ``max_concurrency`` counts calls in progress.
     """
 
     requests_per_second: float = 0.0
     requests_per_day: int = 0
     requests_per_month: int = 0
     max_concurrency: int = 0
+    margin: float = 0.02
+    period_offset_s: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -209,7 +213,7 @@ class ProviderStatus:
 
 @dataclass(frozen=True, slots=True)
 class ProviderCall:
-    """One image for one feature of one provider. ``options`` are the provider's own, checked before anything is spent."""
+    """One image for one feature of one provider. ``options`` are the provider's own; ``Provider.check`` knows them."""
 
     image: bytes
     media_type: str

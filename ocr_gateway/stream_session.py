@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import time
-from collections.abc import AsyncGenerator, Sequence
+from collections.abc import AsyncGenerator
+from dataclasses import replace
 
+from ocr_gateway.answer_codec import batch_response, stream_response
 from ocr_gateway.errors import ImageTooLargeBytes
-from ocr_gateway.model import PageRequest, RecognitionSpec, Trail
+from ocr_gateway.model import PageRequest, Recognition, RecognitionSpec, Trail
 from ocr_gateway.recognizer import Recognizer
-from ocr_gateway.translation import PageSpec, announcement_of, failure_answer_message, page_answer
+from ocr_gateway.translation import PageSpec, announcement_of, failed_answer, page_answer
 from ocrmux.gateway.v1 import gateway_pb2
 from ocrmux.ocr.v1 import recognition_pb2
 from rpc_runtime.faults import ExpectedError, FaultTable
@@ -24,11 +26,9 @@ from rpc_runtime.stream_messages import (
     failure_answer,
 )
 
-GatewayAnswer = gateway_pb2.StreamRecognizeResponse
-
 
 class GatewayDialect:
-    """Translates StreamRecognize's messages."""
+    """Translates StreamRecognize's messages. Answers are encoded StreamRecognizeResponses."""
 
     def __init__(self, faults: FaultTable) -> None:
         self._faults = faults
@@ -49,20 +49,19 @@ class GatewayDialect:
             case _:
                 return None
 
-    def limits(self, limits: StreamLimits) -> GatewayAnswer:
+    def limits(self, limits: StreamLimits) -> bytes:
         """The first answer."""
-        return GatewayAnswer(
-            limits=recognition_pb2.StreamLimits(
-                max_items_in_flight=limits.max_items,
-                max_bytes_in_flight=limits.max_bytes,
-                max_item_bytes=limits.max_item_bytes,
-                max_message_bytes=limits.max_message_bytes,
-            )
+        message = recognition_pb2.StreamLimits(
+            max_items_in_flight=limits.max_items,
+            max_bytes_in_flight=limits.max_bytes,
+            max_item_bytes=limits.max_item_bytes,
+            max_message_bytes=limits.max_message_bytes,
         )
+        return gateway_pb2.StreamRecognizeResponse(limits=message).SerializeToString()
 
-    def failure(self, request_id: str, error: BaseException) -> GatewayAnswer:
+    def failure(self, request_id: str, error: BaseException) -> bytes:
         """The answer of an item that failed."""
-        return GatewayAnswer(answer=failure_answer_message(request_id, self._faults.status_of(error)))
+        return stream_response(failed_answer(request_id, self._faults.status_of(error)))
 
     def too_large(self, *, value: int, limit: int) -> ExpectedError:
         """The error for an image that is too large."""
@@ -79,30 +78,39 @@ class GatewaySession:
         self._spec = spec
         self._faults = faults
         self.ordered = ordered
-        self.together = _together if batched else None
+        self.together = batch_response if batched else None
         self.item_timeout_s = spec.timeout_s
 
-    async def handle(self, item: Item[PageSpec]) -> AsyncGenerator[Answer[GatewayAnswer], None]:
+    def answer_now(self, item: Item[PageSpec]) -> Answer[bytes] | Item[PageSpec]:
+        """The answer from this process's memory; else the item, with its digest where that had to be found."""
+        began = time.monotonic()
+        request = self._recognizer.identified(_request(item))
+        found = self._recognizer.recall_now(request, self._spec)
+        if found is not None:
+            return _answer(item.request_id, found, began)
+        return item if request.digest is item.digest else replace(item, digest=request.digest)
+
+    async def handle(self, item: Item[PageSpec]) -> AsyncGenerator[Answer[bytes], None]:
         """Reads one item."""
         began = time.monotonic()
-        request = PageRequest(item.content, item.digest, item.spec.regions, item.spec.preprocessing)
         trail = Trail()
         try:
-            recognition = await self._recognizer.recognize(request, self._spec, trail)
+            recognition = await self._recognizer.recognize(_request(item), self._spec, trail)
         except Exception as error:
             total_ms = (time.monotonic() - began) * 1000
-            status = self._faults.status_of(error)
-            failed = failure_answer_message(item.request_id, status, trail, total_ms=total_ms)
-            yield failure_answer(GatewayAnswer(answer=failed), error)
+            failed = failed_answer(item.request_id, self._faults.status_of(error), trail, total_ms=total_ms)
+            yield failure_answer(stream_response(failed), error)
             return
-        total_ms = (time.monotonic() - began) * 1000
-        answer = GatewayAnswer(answer=page_answer(item.request_id, recognition, total_ms=total_ms))
-        yield Answer((answer,), size=len(recognition.document) + len(recognition.raw_response))
+        yield _answer(item.request_id, recognition, began)
 
     async def aclose(self) -> None:
         """Nothing is held."""
 
 
-def _together(answers: Sequence[GatewayAnswer]) -> GatewayAnswer:
-    batch = recognition_pb2.PageAnswerBatch(answers=[answer.answer for answer in answers])
-    return GatewayAnswer(batch=batch)
+def _request(item: Item[PageSpec]) -> PageRequest:
+    return PageRequest(item.content, item.digest, item.spec.regions, item.spec.preprocessing)
+
+
+def _answer(request_id: str, recognition: Recognition, began: float) -> Answer[bytes]:
+    response = stream_response(page_answer(request_id, recognition, total_ms=(time.monotonic() - began) * 1000))
+    return Answer((response,), size=len(response))

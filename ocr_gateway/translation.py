@@ -2,19 +2,26 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+import re
+import struct
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from functools import lru_cache
+from typing import Protocol
 
 from google.rpc import status_pb2
 
+from ocr_gateway.answer_codec import page_answer_bytes
 from ocr_gateway.errors import FieldInvalid
-from ocr_gateway.lanes.concurrency import ConcurrencyLimit
 from ocr_gateway.model import (
     CacheOutcome,
     CachePolicy,
+    Caller,
     Fallback,
     Feature,
     FeatureSupport,
     PagePreference,
+    Priority,
     ProviderKind,
     ProviderState,
     Recognition,
@@ -25,7 +32,7 @@ from ocr_gateway.model import (
 from ocr_gateway.providers.base import Provider
 from ocr_gateway.routing import Route
 from ocrmux.gateway.v1 import gateway_pb2
-from ocrmux.ocr.v1 import geometry_pb2, image_pb2, recognition_pb2
+from ocrmux.ocr.v1 import image_pb2, recognition_pb2
 from rpc_runtime.stream_messages import Announcement
 
 _FEATURES = {
@@ -44,6 +51,12 @@ _POLICIES = {
     recognition_pb2.CACHE_POLICY_USE: CachePolicy.USE,
     recognition_pb2.CACHE_POLICY_REFRESH: CachePolicy.REFRESH,
     recognition_pb2.CACHE_POLICY_BYPASS: CachePolicy.BYPASS,
+}
+_PRIORITIES = {
+    recognition_pb2.PRIORITY_UNSPECIFIED: Priority.NORMAL,
+    recognition_pb2.PRIORITY_LOW: Priority.LOW,
+    recognition_pb2.PRIORITY_NORMAL: Priority.NORMAL,
+    recognition_pb2.PRIORITY_HIGH: Priority.HIGH,
 }
 _OUTCOMES = {
     CacheOutcome.MISS: recognition_pb2.CACHE_OUTCOME_MISS,
@@ -71,14 +84,29 @@ _PREFERENCES = {
 
 
 SHA256_BYTES = 32
+_DOUBLE = struct.Struct("<d")
 MAX_LANGUAGES = 64
 MAX_OPTIONS = 64
 MAX_REGIONS = 256
 MAX_TEXT_LENGTH = 1024
+TENANT_KEY = "ocrmux-tenant"
+"""Of a call's metadata: whose turn its items take."""
+_TENANT = re.compile(r"[A-Za-z0-9._-]{1,64}")
+
+
+def caller_of(metadata: Iterable[tuple[str, str | bytes]], source: str) -> Caller:
+    """Whose call it is, by its metadata. Raises FieldInvalid for a tenant that is no plain name, or several."""
+    tenants = [value for key, value in metadata if key == TENANT_KEY]
+    if not tenants:
+        return Caller(source=source)
+    tenant = tenants[0]
+    if len(tenants) > 1 or not isinstance(tenant, str) or not _TENANT.fullmatch(tenant):
+        raise FieldInvalid(f"metadata.{TENANT_KEY}", "a tenant is one name of 1 to 64 letters, digits and any of . _ -")
+    return Caller(tenant, source)
 
 
 def spec_of(
-    config: recognition_pb2.RecognitionConfig, *, default_timeout_s: float, max_timeout_s: float
+    config: recognition_pb2.RecognitionConfig, caller: Caller, *, default_timeout_s: float, max_timeout_s: float
 ) -> RecognitionSpec:
     """How items are to be read. Raises FieldInvalid for a value that has no meaning."""
     _check_bounds(config)
@@ -87,8 +115,6 @@ def spec_of(
         timeout_s = min(config.item_timeout.seconds + config.item_timeout.nanos / 1e9, max_timeout_s)
         if timeout_s <= 0:
             raise FieldInvalid("recognition.item_timeout", "an item's time is above zero")
-    if config.priority not in recognition_pb2.Priority.values():
-        raise FieldInvalid("recognition.priority", f"there is no priority of the number {config.priority}")
     return RecognitionSpec(
         features=frozenset(_feature(number) for number in config.features) or frozenset({Feature.TEXT}),
         provider=config.provider or None,
@@ -98,6 +124,8 @@ def spec_of(
         cache_policy=_policy(config.cache_policy),
         include_raw_response=config.include_raw_response,
         timeout_s=timeout_s,
+        priority=_priority(config.priority),
+        caller=caller,
     )
 
 
@@ -133,34 +161,51 @@ def _policy(number: int) -> CachePolicy:
     raise FieldInvalid("recognition.cache_policy", f"there is no cache policy of the number {number}")
 
 
+def _priority(number: int) -> Priority:
+    for known, priority in _PRIORITIES.items():
+        if known == number:
+            return priority
+    raise FieldInvalid("recognition.priority", f"there is no priority of the number {number}")
+
+
+@dataclass(frozen=True, slots=True)
 class PageSpec:
     """What is said of an item besides its image: regions, and the preprocessing that it has been through."""
 
-    __slots__ = ("preprocessing", "regions")
+    regions: tuple[Rect, ...] = ()
+    preprocessing: str = ""
 
-    def __init__(self, regions: Iterable[geometry_pb2.Rect], preprocessing: str) -> None:
-        self.regions = tuple(Rect(r.x, r.y, r.width, r.height) for r in regions)
-        self.preprocessing = preprocessing
+
+_NOTHING_SAID = PageSpec()
 
 
 def announcement_of(item: gateway_pb2.GatewayItem) -> Announcement[PageSpec]:
     """An item as it arrives."""
+    spec = _NOTHING_SAID
+    if item.preprocessing or item.regions:
+        refusal = _spec_refusal(item)
+        if refusal is not None:
+            return Announcement(item.request_id, spec, content=b"", refusal=refusal)
+        spec = PageSpec(tuple(Rect(r.x, r.y, r.width, r.height) for r in item.regions), item.preprocessing)
+    image = item.image
+    match image.WhichOneof("source"):
+        case "content":
+            return Announcement(item.request_id, spec, content=image.content)
+        case "digest":
+            digest = image.digest
+            return Announcement(item.request_id, spec, digest=digest.value, refusal=_digest_refusal(digest))
+        case "chunked":
+            return Announcement(item.request_id, spec, chunked_bytes=image.chunked.total_bytes)
+        case _:
+            return Announcement(item.request_id, spec)
+
+
+def _spec_refusal(item: gateway_pb2.GatewayItem) -> FieldInvalid | None:
     if len(item.regions) > MAX_REGIONS:
-        refusal = FieldInvalid("item.regions", f"{len(item.regions)} regions are given, {MAX_REGIONS} are allowed")
-        return Announcement(item.request_id, PageSpec((), ""), content=b"", refusal=refusal)
+        return FieldInvalid("item.regions", f"{len(item.regions)} regions are given, {MAX_REGIONS} are allowed")
     if len(item.preprocessing) > MAX_TEXT_LENGTH:
-        refusal = FieldInvalid("item.preprocessing", f"a text of more than {MAX_TEXT_LENGTH} characters")
-        return Announcement(item.request_id, PageSpec((), ""), content=b"", refusal=refusal)
-    spec = PageSpec(item.regions, item.preprocessing)
-    source = item.image.WhichOneof("source")
-    if source == "content":
-        return Announcement(item.request_id, spec, content=item.image.content)
-    if source == "digest":
-        digest = item.image.digest
-        return Announcement(item.request_id, spec, digest=digest.value, refusal=_digest_refusal(digest))
-    if source == "chunked":
-        return Announcement(item.request_id, spec, chunked_bytes=item.image.chunked.total_bytes)
-    return Announcement(item.request_id, spec)
+        return FieldInvalid("item.preprocessing", f"a text of more than {MAX_TEXT_LENGTH} characters")
+    return None
 
 
 def _digest_refusal(digest: image_pb2.ContentDigest) -> FieldInvalid | None:
@@ -169,10 +214,12 @@ def _digest_refusal(digest: image_pb2.ContentDigest) -> FieldInvalid | None:
     return FieldInvalid("item.image.digest", f"a digest is a SHA-256 of {SHA256_BYTES} bytes, with its algorithm said")
 
 
-def page_answer(request_id: str, recognition: Recognition, *, total_ms: float) -> recognition_pb2.PageAnswer:
-    """The answer of an item that was read: it has one page."""
-    answer = recognition_pb2.PageAnswer(
-        request_id=request_id,
+def page_answer(request_id: str, recognition: Recognition, *, total_ms: float) -> bytes:
+    """The answer of an item that was read, an encoded PageAnswer: it has one page."""
+    if recognition.cache is CacheOutcome.MEMORY and not _says_more(recognition):
+        rest = _recalled_start(recognition.provider, recognition.model) + _DOUBLE.pack(total_ms)
+        return page_answer_bytes(request_id, recognition.document, rest)
+    rest = recognition_pb2.PageAnswer(
         page=1,
         last_page=True,
         page_count=1,
@@ -184,20 +231,58 @@ def page_answer(request_id: str, recognition: Recognition, *, total_ms: float) -
             fallbacks=_fallbacks(recognition.fallbacks),
             billed_units=recognition.billed_units,
             timings=recognition_pb2.Timings(
-                queue_ms=recognition.queue_ms, provider_ms=recognition.provider_ms, total_ms=total_ms
+                queue_ms=recognition.queue_ms,
+                rate_limit_ms=recognition.rate_limit_ms,
+                provider_ms=recognition.provider_ms,
+                total_ms=total_ms,
             ),
         ),
         raw_response=recognition.raw_response,
+    ).SerializeToString()
+    return page_answer_bytes(request_id, recognition.document, rest)
+
+
+def _says_more(of: Recognition) -> bool:
+    """Whether there is more to say of it than where it came from."""
+    return bool(
+        of.attempts
+        or of.fallbacks
+        or of.raw_response
+        or of.queue_ms
+        or of.rate_limit_ms
+        or of.provider_ms
+        or of.billed_units
     )
-    answer.document.MergeFromString(recognition.document)
-    answer.document.SetInParent()
-    return answer
 
 
-def failure_answer_message(
+@lru_cache(maxsize=256)
+def _recalled_start(provider: str, model: str) -> bytes:
+    """What is the same in all answers from memory but for their id and document, up to the 8 bytes of ``total_ms``.
+
+    The last field of an encoded message is the one of the highest number: of a PageAnswer its provenance, of that its
+    timings, of those their total.
+    """
+    rest = recognition_pb2.PageAnswer(
+        page=1,
+        last_page=True,
+        page_count=1,
+        provenance=recognition_pb2.Provenance(
+            provider=provider,
+            model=model,
+            cache=recognition_pb2.CACHE_OUTCOME_MEMORY,
+            timings=recognition_pb2.Timings(total_ms=1.0),
+        ),
+    ).SerializeToString()
+    start, total_ms = rest[: -_DOUBLE.size], rest[-_DOUBLE.size :]
+    if total_ms != _DOUBLE.pack(1.0):
+        raise AssertionError("an encoded PageAnswer does not end with the total of its timings")
+    return start
+
+
+def failed_answer(
     request_id: str, status: status_pb2.Status, trail: Trail | None = None, *, total_ms: float = 0.0
-) -> recognition_pb2.PageAnswer:
-    """The answer of an item that failed, with what had been tried."""
+) -> bytes:
+    """The answer of an item that failed, an encoded PageAnswer with what had been tried."""
     answer = recognition_pb2.PageAnswer(request_id=request_id, page=1, last_page=True, page_count=1, error=status)
     if trail is not None:
         answer.provenance.CopyFrom(
@@ -206,20 +291,38 @@ def failure_answer_message(
                 model=trail.model,
                 attempts=trail.attempts,
                 fallbacks=_fallbacks(trail.fallbacks),
+                billed_units=trail.billed_units,
                 timings=recognition_pb2.Timings(
-                    queue_ms=trail.queue_ms, provider_ms=trail.provider_ms, total_ms=total_ms
+                    queue_ms=trail.queue_ms,
+                    rate_limit_ms=trail.rate_limit_ms,
+                    provider_ms=trail.provider_ms,
+                    total_ms=total_ms,
                 ),
             )
         )
-    return answer
+    return answer.SerializeToString()
 
 
 def _fallbacks(fallbacks: Iterable[Fallback]) -> list[recognition_pb2.Fallback]:
     return [recognition_pb2.Fallback(provider=each.provider, reason=each.reason) for each in fallbacks]
 
 
-def provider_message(provider: Provider, lane: ConcurrencyLimit) -> gateway_pb2.Provider:
-    """A provider as ListProviders shows it."""
+class LaneLoad(Protocol):
+    """How busy a lane is."""
+
+    @property
+    def in_progress(self) -> int:
+        """Calls in progress."""
+        ...
+
+    @property
+    def waiting(self) -> int:
+        """Items that wait for their turn."""
+        ...
+
+
+def provider_message(provider: Provider, lanes: Mapping[Feature, LaneLoad]) -> gateway_pb2.Provider:
+    """A provider as ListProviders shows it, with the lane of each of its features."""
     description, status = provider.description, provider.status
     return gateway_pb2.Provider(
         name=description.name,
@@ -229,14 +332,14 @@ def provider_message(provider: Provider, lane: ConcurrencyLimit) -> gateway_pb2.
         state=_STATES[status.state],
         state_detail=status.detail,
         features=[
-            _feature_message(feature, support, lane)
+            _feature_message(feature, support, lanes[feature])
             for feature, support in sorted(description.features.items(), key=lambda pair: pair[0].value)
         ],
         languages=description.languages,
     )
 
 
-def _feature_message(feature: Feature, support: FeatureSupport, lane: ConcurrencyLimit) -> gateway_pb2.ProviderFeature:
+def _feature_message(feature: Feature, support: FeatureSupport, lane: LaneLoad) -> gateway_pb2.ProviderFeature:
     limits = support.limits
     return gateway_pb2.ProviderFeature(
         feature=_FEATURE_NUMBERS[feature],
@@ -249,8 +352,8 @@ def _feature_message(feature: Feature, support: FeatureSupport, lane: Concurrenc
             media_types=limits.media_types,
         ),
         quota=gateway_pb2.Quota(
-            requests_per_second=support.requests_per_second,
-            max_concurrency=support.max_concurrency,
+            requests_per_second=support.quota.requests_per_second,
+            max_concurrency=support.quota.max_concurrency,
             in_progress=lane.in_progress,
             waiting=lane.waiting,
         ),
@@ -260,4 +363,6 @@ def _feature_message(feature: Feature, support: FeatureSupport, lane: Concurrenc
 
 def route_message(route: Route) -> gateway_pb2.Route:
     """A route as ListProviders shows it."""
-    return gateway_pb2.Route(name=route.name, feature=_FEATURE_NUMBERS[route.feature], providers=route.providers)
+    return gateway_pb2.Route(
+        name=route.name, feature=_FEATURE_NUMBERS[route.feature], providers=[each.provider for each in route.entries]
+    )

@@ -17,6 +17,8 @@ from preprocess_service.errors import GatewayUnavailable
 from preprocess_service.gateway_connection import ConnectionLost, GatewayConnection, PageToRead
 
 ResultT = TypeVar("ResultT")
+Metadata = tuple[tuple[str, str], ...]
+_LookupsKey = tuple[bytes, Metadata]
 
 _log = structlog.get_logger("preprocess_service.gateway_link")
 _FIRST_WAIT_S = 0.1
@@ -44,16 +46,20 @@ class GatewayLink:
         self.connect_timeout_s = connect_timeout_s
         self.random = random_source
         self._reachable: bool | None = None
-        self._lookups: dict[bytes, _Lookups] = {}
+        self._lookups: dict[_LookupsKey, _Lookups] = {}
 
-    async def open_route(self, config: recognition_pb2.RecognitionConfig) -> GatewayRoute:
-        """The way for pages of this config. Raises StatusError when the gateway refuses it, GatewayUnavailable."""
-        key = config.SerializeToString(deterministic=True)
+    async def open_route(self, config: recognition_pb2.RecognitionConfig, metadata: Metadata = ()) -> GatewayRoute:
+        """The way for pages of this config. ``metadata`` goes with its calls, as the caller's tenant.
+
+        Raises StatusError when the gateway refuses either, GatewayUnavailable.
+        """
+        key = (config.SerializeToString(deterministic=True), metadata)
         lookups = self._lookups.get(key)
         if lookups is None:
-            lookups = self._lookups[key] = _Lookups(GatewayStream(self, config))
+            lookups = self._lookups[key] = _Lookups(GatewayStream(self, config, metadata))
         lookups.users += 1
-        route = GatewayRoute(self, config, lookups.stream, lambda: self._leave(key, lookups))
+        contents = GatewayStream(self, config, metadata)
+        route = GatewayRoute(contents, lookups.stream, lambda: self._leave(key, lookups))
         try:
             await lookups.stream.connect()
         except BaseException:
@@ -61,15 +67,15 @@ class GatewayLink:
             raise
         return route
 
-    async def _leave(self, key: bytes, lookups: _Lookups) -> None:
+    async def _leave(self, key: _LookupsKey, lookups: _Lookups) -> None:
         lookups.users -= 1
         if lookups.users == 0:
             del self._lookups[key]
             await lookups.stream.aclose()
 
-    async def call(self, config: recognition_pb2.RecognitionConfig) -> GatewayConnection:
+    async def call(self, config: recognition_pb2.RecognitionConfig, metadata: Metadata) -> GatewayConnection:
         """One connected call. Raises ConnectionLost or StatusError."""
-        connection = GatewayConnection(self._stub.StreamRecognize())
+        connection = GatewayConnection(self._stub.StreamRecognize(metadata=metadata))
         try:
             async with asyncio.timeout(self.connect_timeout_s):
                 await connection.open(config)
@@ -102,16 +108,10 @@ class _Lookups:
 
 class GatewayRoute:
     """The way for one caller's pages. Contents go on a stream of their own, so that the work on them ends with the
-    caller; digests, which cost the gateway no work, share a stream with all callers of the same config."""
+    caller; digests, which cost the gateway no work, share a stream with all callers of the same config and tenant."""
 
-    def __init__(
-        self,
-        link: GatewayLink,
-        config: recognition_pb2.RecognitionConfig,
-        lookups: GatewayStream,
-        leave: Callable[[], Awaitable[None]],
-    ) -> None:
-        self._contents = GatewayStream(link, config)
+    def __init__(self, contents: GatewayStream, lookups: GatewayStream, leave: Callable[[], Awaitable[None]]) -> None:
+        self._contents = contents
         self._lookups = lookups
         self._leave = leave
 
@@ -130,9 +130,10 @@ class GatewayRoute:
 class GatewayStream:
     """Asks pages of one config; connects when it is first needed, and anew when the stream is lost."""
 
-    def __init__(self, link: GatewayLink, config: recognition_pb2.RecognitionConfig) -> None:
+    def __init__(self, link: GatewayLink, config: recognition_pb2.RecognitionConfig, metadata: Metadata) -> None:
         self._link = link
         self._config = config
+        self._metadata = metadata
         self._connecting: asyncio.Task[GatewayConnection] | None = None
         self._connection: GatewayConnection | None = None
         self._draining: list[GatewayConnection] = []
@@ -208,7 +209,7 @@ class GatewayStream:
         for connection in [each for each in self._draining if each.ended]:
             self._draining.remove(connection)
             await connection.close()
-        self._connection = await self._link.call(self._config)
+        self._connection = await self._link.call(self._config, self._metadata)
         return self._connection
 
 

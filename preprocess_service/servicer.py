@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from contextlib import aclosing
+from functools import partial
 from typing import Any
 
 import grpc
 
 from ocrmux.ocr.v1 import recognition_pb2
 from ocrmux.preprocess.v1 import preprocess_pb2, preprocess_pb2_grpc
-from preprocess_service.gateway_link import GatewayLink
+from preprocess_service.gateway_link import GatewayLink, Metadata
 from preprocess_service.known_pages import KnownPages
 from preprocess_service.model import PageFailure, PageFit
 from preprocess_service.page_relay import Normalization, PageRelay, made_pages
@@ -25,6 +26,8 @@ from rpc_runtime.item_stream import ItemStream, StreamHost
 _CACHED_POLICIES = (recognition_pb2.CACHE_POLICY_UNSPECIFIED, recognition_pb2.CACHE_POLICY_USE)
 
 Context = grpc.aio.ServicerContext[Any, Any]
+
+TENANT_KEY = "ocrmux-tenant"
 
 
 class PreprocessServicer(preprocess_pb2_grpc.PreprocessServiceServicer):
@@ -58,14 +61,15 @@ class PreprocessServicer(preprocess_pb2_grpc.PreprocessServiceServicer):
         self._normalize_dialect = NormalizeDialect(faults)
 
     async def Recognize(
-        self, request: preprocess_pb2.RecognizeRequest, _context: Context
+        self, request: preprocess_pb2.RecognizeRequest, context: Context
     ) -> preprocess_pb2.RecognizeResponse:
         """One image or document."""
         item = unary_item(announcement_of(request.item), self._host.limits, self._recognize_dialect)
         size = len(item.content or b"")
         with self._host.unary_capacity.claim(size):
             timeout_s = self._timeout_s(request.recognition)
-            relay = await self._relay(request.recognition, request.normalization, timeout_s)
+            tenant = _tenant_of(context)
+            relay = await self._relay(request.recognition, request.normalization, tenant, timeout_s)
             async with aclosing(relay), aclosing(relay.answers(item)) as pages:
                 answers = [answer async for answer in pages]
         if len(answers) == 1 and answers[0].HasField("error"):
@@ -74,7 +78,8 @@ class PreprocessServicer(preprocess_pb2_grpc.PreprocessServiceServicer):
 
     async def StreamRecognize(self, requests: Any, context: Context) -> None:  # type: ignore[override]
         """The whole way for many."""
-        await ItemStream(self._host, self._recognize_dialect, self._open_recognize).run(requests, context.write)
+        open_session = partial(self._open_recognize, _tenant_of(context))
+        await ItemStream(self._host, self._recognize_dialect, open_session).run(requests, context.write)
 
     async def Normalize(
         self, request: preprocess_pb2.NormalizeRequest, _context: Context
@@ -97,9 +102,9 @@ class PreprocessServicer(preprocess_pb2_grpc.PreprocessServiceServicer):
         """Normalisation alone for many."""
         await ItemStream(self._host, self._normalize_dialect, self._open_normalize).run(requests, context.write)
 
-    async def _open_recognize(self, config: preprocess_pb2.RecognizeStreamConfig) -> RecognizeSession:
+    async def _open_recognize(self, tenant: Metadata, config: preprocess_pb2.RecognizeStreamConfig) -> RecognizeSession:
         timeout_s = self._timeout_s(config.recognition)
-        relay = await self._relay(config.recognition, config.normalization, timeout_s)
+        relay = await self._relay(config.recognition, config.normalization, tenant, timeout_s)
         return RecognizeSession(relay, ordered=config.ordered, batched=config.batched_answers, item_timeout_s=timeout_s)
 
     async def _open_normalize(self, config: preprocess_pb2.NormalizeStreamConfig) -> NormalizeSession:
@@ -112,12 +117,13 @@ class PreprocessServicer(preprocess_pb2_grpc.PreprocessServiceServicer):
         self,
         recognition: recognition_pb2.RecognitionConfig,
         normalization: preprocess_pb2.NormalizationConfig,
+        tenant: Metadata,
         timeout_s: float,
     ) -> PageRelay:
         how = self._normalization(normalization)
         return PageRelay(
             self._pipeline,
-            await self._link.open_route(recognition),
+            await self._link.open_route(recognition, tenant),
             how,
             self._known,
             self._faults,
@@ -134,3 +140,9 @@ class PreprocessServicer(preprocess_pb2_grpc.PreprocessServiceServicer):
         check_normalization(config)
         overrides = dict(config.overrides)
         return Normalization(resolve(config.profile, overrides), fingerprint(config.profile, overrides), self._fit)
+
+
+def _tenant_of(context: Context) -> Metadata:
+    """What the caller's metadata says of its tenant, as it goes on to the gateway, which checks it."""
+    metadata = context.invocation_metadata() or ()
+    return tuple((key, value) for key, value in metadata if key == TENANT_KEY and isinstance(value, str))

@@ -100,6 +100,8 @@ def _limits(limits: StreamLimits) -> recognition_pb2.StreamLimits:
 class RecognizeSession:
     """The whole way for one stream's items."""
 
+    answer_now = None
+
     def __init__(self, relay: PageRelay, *, ordered: bool, batched: bool, item_timeout_s: float) -> None:
         self._relay = relay
         self.ordered = ordered
@@ -132,6 +134,7 @@ class NormalizeSession:
     """Normalisation alone for one stream's items."""
 
     together = None
+    answer_now = None
 
     def __init__(
         self, pipeline: Pipeline, how: Normalization, faults: FaultTable, *, ordered: bool, item_timeout_s: float

@@ -31,8 +31,7 @@ class Capacity:
 
     async def acquire(self, size: int, *, first: bool = False) -> None:
         """Takes room for one item of ``size`` bytes, waiting for it if need be. A cancelled wait takes nothing."""
-        if first or (not self._waiters and self.fits(size)):
-            self._take(size)
+        if self.acquire_now(size, first=first):
             return
         turn: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         self._waiters.append((turn, size))
@@ -45,6 +44,13 @@ class Capacity:
                 self._waiters.remove((turn, size))
                 self._wake()  # the one behind may be smaller
             raise
+
+    def acquire_now(self, size: int, *, first: bool = False) -> bool:
+        """Takes room for one item of ``size`` bytes if there is some and nobody waits for it; says whether it did."""
+        if first or (not self._waiters and self.fits(size)):
+            self._take(size)
+            return True
+        return False
 
     @contextmanager
     def claim(self, size: int) -> Iterator[None]:

@@ -23,6 +23,7 @@ from rpc_runtime.capacity import Capacity
 from rpc_runtime.drain import DrainSignal
 from rpc_runtime.faults import ExpectedError
 from rpc_runtime.item_acceptance import MAX_REQUEST_ID_LENGTH, payload_refusal
+from rpc_runtime.outbox import Outbox
 from rpc_runtime.protocol_errors import (
     CallerGone,
     ChunksLate,
@@ -103,12 +104,12 @@ class ItemStream(Generic[RequestT, AnswerT, ConfigT, SpecT]):
         self._open_session = open_session
         self._window = Window(host.limits, host.capacity)
         self._seen = SeenIds(REMEMBERED_IDS)
-        self._outbox: asyncio.Queue[tuple[_Flight, Answer[AnswerT]] | None] = asyncio.Queue(host.limits.max_items)
+        self._outbox: Outbox[tuple[_Flight, Answer[AnswerT]]] = Outbox(host.limits.max_items)
         self._assembly: tuple[_Flight, Assembly[SpecT], asyncio.TimerHandle] | None = None
         self._upload_ends_at = 0.0
         self._discarded_id: str | None = None
         self._last_done: asyncio.Event | None = None
-        self._set_aside: tuple[_Flight, Answer[AnswerT]] | None = None
+        self._facts = current_call()
         self._requests_read = 0
         self._reading_over = False
         self._ending: ProtocolBreach | Draining | None = None
@@ -173,6 +174,8 @@ class ItemStream(Generic[RequestT, AnswerT, ConfigT, SpecT]):
                     case Batch():
                         for announced in message.announcements:
                             await self._take_item(announced, session, tasks)
+                            if announced.size:
+                                await asyncio.sleep(0)  # each may have cost a look at its content
                     case Chunk():
                         self._take_chunk(message, session, tasks)
                     case Opening():
@@ -188,7 +191,7 @@ class ItemStream(Generic[RequestT, AnswerT, ConfigT, SpecT]):
         self._give_up_assembly(lambda of: ChunksMismatched(of.total_bytes, of.received_bytes), tasks)
         self._reading_over = True
         if self._window.items == 0:
-            self._outbox.put_nowait(None)
+            self._outbox.close()
 
     async def _take_item(
         self, announced: Announcement[SpecT], session: Session[AnswerT, SpecT], tasks: asyncio.TaskGroup
@@ -200,7 +203,8 @@ class ItemStream(Generic[RequestT, AnswerT, ConfigT, SpecT]):
         self._discarded_id = None
         refusal = self._refusal_of(announced)
         size = announced.size if refusal is None else 0
-        await self._window.acquire(size)
+        if not self._window.acquire_now(size):
+            await self._window.acquire(size)
         flight = self._take_off(announced.request_id, size, session.ordered, unique=refusal is None)
         if refusal is not None:
             if announced.follows_in_chunks:
@@ -211,7 +215,7 @@ class ItemStream(Generic[RequestT, AnswerT, ConfigT, SpecT]):
             self._assembly = (flight, Assembly(announced, announced.size), self._chunk_timer(tasks))
         else:
             item = Item(announced.request_id, announced.spec, announced.whole_content, announced.digest)
-            tasks.create_task(self._work(flight, item, session))
+            self._begin(flight, item, session, tasks)
 
     def _refusal_of(self, announced: Announcement[SpecT]) -> ExpectedError | None:
         length = len(announced.request_id)
@@ -229,7 +233,7 @@ class ItemStream(Generic[RequestT, AnswerT, ConfigT, SpecT]):
         self._last_done = done
         if unique:
             self._seen.add(request_id)
-        current_call().items += 1
+        self._facts.items += 1
         return flight
 
     def _take_chunk(self, chunk: Chunk, session: Session[AnswerT, SpecT], tasks: asyncio.TaskGroup) -> None:
@@ -247,7 +251,7 @@ class ItemStream(Generic[RequestT, AnswerT, ConfigT, SpecT]):
             return
         self._assembly = None
         item = Item(flight.request_id, assembly.announced.spec, assembly.content())
-        tasks.create_task(self._work(flight, item, session))
+        self._begin(flight, item, session, tasks)
 
     def _chunk_timer(self, tasks: asyncio.TaskGroup) -> asyncio.TimerHandle:
         """Gives the item up when the next chunk stays away, or the last one: its room is kept from other callers."""
@@ -265,6 +269,22 @@ class ItemStream(Generic[RequestT, AnswerT, ConfigT, SpecT]):
         tasks.create_task(self._refuse(flight, error_of(assembly)))
 
     # Working
+
+    def _begin(
+        self, flight: _Flight, item: Item[SpecT], session: Session[AnswerT, SpecT], tasks: asyncio.TaskGroup
+    ) -> None:
+        """Answers the item on the spot where the session can, which needs no task; else begins the work on it."""
+        try:
+            found = item if session.answer_now is None else session.answer_now(item)
+        except Exception as error:
+            tasks.create_task(self._refuse(flight, error))
+            return
+        if isinstance(found, Item):
+            tasks.create_task(self._work(flight, found, session))
+        elif (flight.turn is None or flight.turn.is_set()) and self._outbox.offer((flight, found)):
+            self._note_emitted(flight, found)
+        else:
+            tasks.create_task(self._emit(flight, found))
 
     async def _work(self, flight: _Flight, item: Item[SpecT], session: Session[AnswerT, SpecT]) -> None:
         answered = False
@@ -289,8 +309,11 @@ class ItemStream(Generic[RequestT, AnswerT, ConfigT, SpecT]):
     async def _emit(self, flight: _Flight, answer: Answer[AnswerT]) -> None:
         if flight.turn is not None:
             await flight.turn.wait()
-        current_call().failed_items += answer.failed
         await self._outbox.put((flight, answer))
+        self._note_emitted(flight, answer)
+
+    def _note_emitted(self, flight: _Flight, answer: Answer[AnswerT]) -> None:
+        self._facts.failed_items += answer.failed
         if answer.last and flight.done is not None:
             flight.done.set()
 
@@ -299,42 +322,41 @@ class ItemStream(Generic[RequestT, AnswerT, ConfigT, SpecT]):
     async def _write_all(
         self, write: Callable[[AnswerT], Awaitable[None]], together: Callable[[Sequence[AnswerT]], AnswerT] | None
     ) -> None:
-        while (entry := self._set_aside or await self._outbox.get()) is not None:
-            self._set_aside = None
-            if together is not None:
+        while await self._outbox.wait():
+            if together is None:
+                flight, answer = self._outbox.take()
+                entries = [(flight, answer)]
+                messages: Sequence[AnswerT] = answer.messages
+            else:
                 await asyncio.sleep(0)  # what becomes ready in this turn of the loop goes along
-            entries = [entry] if together is None else self._ready_with(entry)
-            last = [flight for flight, answer in entries if answer.last]
+                entries = self._ready()
+                messages = [message for _, answer in entries for message in answer.messages]
+                if len(messages) > 1:
+                    messages = [together(messages)]
             for flight, answer in entries:
                 if answer.last and flight.unique:
                     # Before it is written: the caller may use a freed id the moment it has the answer.
                     self._seen.settle(flight.request_id, frees_id=answer.frees_id)
-            messages = [message for _, answer in entries for message in answer.messages]
-            if together is not None and len(messages) > 1:
-                messages = [together(messages)]
             try:
                 for message in messages:
                     await write(message)
             except Exception as error:
                 raise CallerGone from error
-            for flight in last:
-                self._window.release(flight.size)
-            if last and self._reading_over and self._window.items == 0:
+            for flight, answer in entries:
+                if answer.last:
+                    self._window.release(flight.size)
+            if self._reading_over and self._window.items == 0:
                 return
 
-    def _ready_with(self, first: tuple[_Flight, Answer[AnswerT]]) -> list[tuple[_Flight, Answer[AnswerT]]]:
-        """The entry and those that are ready behind it, up to a bound; the end mark comes only after the last one."""
-        entries = [first]
-        size = first[1].size
-        while len(entries) < MAX_BATCH_ANSWERS and not self._outbox.empty():
-            entry = self._outbox.get_nowait()
-            if entry is None:
-                raise AssertionError("the end mark came before the last answer")
-            size += entry[1].size
+    def _ready(self) -> list[tuple[_Flight, Answer[AnswerT]]]:
+        """The entries that are ready, up to a bound on their number and on their bytes; one at least."""
+        entries = [self._outbox.take()]
+        size = entries[0][1].size
+        while len(entries) < MAX_BATCH_ANSWERS and self._outbox:
+            size += self._outbox.peek()[1].size
             if size > MAX_BATCH_BYTES:
-                self._set_aside = entry
                 break
-            entries.append(entry)
+            entries.append(self._outbox.take())
         return entries
 
     async def _end_when_drained(self, reader: asyncio.Task[None]) -> None:

@@ -13,14 +13,16 @@ from typing import NoReturn, TypeVar
 
 import structlog
 import uvloop
-from pydantic import ValidationError
 
 from rpc_runtime.drain import DrainSignal
 from rpc_runtime.log_setup import set_up_logging
 from rpc_runtime.server import RpcServer, Service
 from rpc_runtime.settings import ServerSettings
+from rpc_runtime.settings_source import SettingsInvalid
 
 SettingsT = TypeVar("SettingsT", bound=ServerSettings)
+CANNOT_START = 2
+"""Exit status of a process with a wrong setting or a taken address."""
 
 _log = structlog.get_logger("rpc_runtime.lifecycle")
 
@@ -31,20 +33,35 @@ def run_service(name: str, load: Callable[[], SettingsT], build: Callable[[Setti
     0: every accepted item was finished within the grace. 1: some were cut short. 2: it could not start, for a wrong
     setting or a taken address; one line on standard error says why. A second signal ends the grace at once.
     """
-    try:
-        settings = load()
-    except ValidationError as error:
-        for fault in error.errors():
-            key = ".".join(str(part) for part in fault["loc"]) or "settings"
-            sys.stderr.write(f"{name}: setting {key}: {fault['msg']}\n")
-        return 2
+    settings = load_or_say_why(name, load)
+    if settings is None:
+        return CANNOT_START
     set_up_logging(service=name, level=settings.log_level, format=settings.log_format)
+    for variable in settings.unknown_variables():
+        _log.warning("settings.unknown_variable", variable=variable)
     try:
         # The runner is not closed: that would wait for threads without a bound, and ``end_process`` comes next.
         return asyncio.Runner(loop_factory=uvloop.new_event_loop).run(_serve(settings, build))
+    except SettingsInvalid as error:
+        _say_why(name, error)
+        return CANNOT_START
     except OSError as error:
         _log.error("lifecycle.cannot_start", error=str(error))
-        return 2
+        return CANNOT_START
+
+
+def load_or_say_why(name: str, load: Callable[[], SettingsT]) -> SettingsT | None:
+    """The settings; or None, when one line on standard error for each fault has said what is wrong with which key."""
+    try:
+        return load()
+    except SettingsInvalid as error:
+        _say_why(name, error)
+        return None
+
+
+def _say_why(name: str, error: SettingsInvalid) -> None:
+    for fault in error.faults:
+        sys.stderr.write(f"{name}: setting {fault}\n")
 
 
 def end_process(status: int) -> NoReturn:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections import deque
 from typing import Generic, TypeVar
 
 from rpc_runtime.capacity import Capacity
@@ -23,10 +24,24 @@ class Window:
 
     async def acquire(self, size: int) -> None:
         """Takes room for an item of ``size`` bytes, waiting for it if need be. A lone item always fits."""
-        while self.items and (self.items >= self._limits.max_items or self.bytes + size > self._limits.max_bytes):
+        while not self._fits(size):
             self._room.clear()
             await self._room.wait()
         await self._capacity.acquire(size, first=self.items == 0)
+        self._take(size)
+
+    def acquire_now(self, size: int) -> bool:
+        """Takes room for an item of ``size`` bytes if there is some; says whether it did."""
+        if not (self._fits(size) and self._capacity.acquire_now(size, first=self.items == 0)):
+            return False
+        self._take(size)
+        return True
+
+    def _fits(self, size: int) -> bool:
+        limits = self._limits
+        return not self.items or (self.items < limits.max_items and self.bytes + size <= limits.max_bytes)
+
+    def _take(self, size: int) -> None:
         self.items += 1
         self.bytes += size
 
@@ -50,7 +65,8 @@ class SeenIds:
     def __init__(self, remembered: int) -> None:
         self._remembered = remembered
         self._in_flight: set[str] = set()
-        self._answered: dict[str, None] = {}
+        self._answered: set[str] = set()
+        self._by_age: deque[str] = deque()
 
     def __contains__(self, request_id: str) -> bool:
         return request_id in self._in_flight or request_id in self._answered
@@ -64,9 +80,10 @@ class SeenIds:
         self._in_flight.discard(request_id)
         if frees_id:
             return
-        self._answered[request_id] = None
-        if len(self._answered) > self._remembered:
-            del self._answered[next(iter(self._answered))]
+        self._answered.add(request_id)
+        self._by_age.append(request_id)
+        if len(self._by_age) > self._remembered:
+            self._answered.remove(self._by_age.popleft())
 
 
 class Assembly(Generic[SpecT]):

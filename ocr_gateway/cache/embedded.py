@@ -16,7 +16,7 @@ from ocr_gateway.cache.store import StoreUnavailable
 ResultT = TypeVar("ResultT")
 
 _SQL = files("ocr_gateway.cache") / "sql"
-_USER_VERSION = 1
+_USER_VERSION = 2
 _BUSY_TIMEOUT_S = 0.1
 _PUTS_BETWEEN_SWEEPS = 200
 _JITTER = 0.1

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from dataclasses import dataclass
 
-_FORMAT = 1
+_FORMAT = 2
 
 
 class EntryDamaged(Exception):
@@ -14,12 +14,13 @@ class EntryDamaged(Exception):
 
 @dataclass(frozen=True, slots=True)
 class CacheEntry:
-    """A result: the encoded document, who read it, and its own answer where that was wanted."""
+    """A result: the encoded document, who read it, its own answer where that was wanted, and how sure it was, 0..1."""
 
     document: bytes
     provider: str
     model: str
     raw_response: bytes = b""
+    confidence: float | None = None
 
     @property
     def size(self) -> int:
@@ -34,6 +35,7 @@ class CacheEntry:
             "model": self.model,
             "document_bytes": len(self.document),
             "raw_bytes": len(self.raw_response),
+            "confidence": self.confidence,
         }
         return b"%b\n%b%b" % (json.dumps(header).encode(), self.document, self.raw_response)
 
@@ -46,11 +48,13 @@ class CacheEntry:
             length, raw_length = int(header["document_bytes"]), int(header["raw_bytes"])
             if header["format"] != _FORMAT or len(rest) != length + raw_length:
                 raise EntryDamaged
+            confidence = header["confidence"]
             return cls(
                 document=rest[:length],
                 provider=str(header["provider"]),
                 model=str(header["model"]),
                 raw_response=rest[length:],
+                confidence=None if confidence is None else float(confidence),
             )
         except (ValueError, KeyError, TypeError) as error:
             raise EntryDamaged from error

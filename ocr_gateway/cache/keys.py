@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from ocr_gateway.model import Feature, Rect
@@ -42,10 +42,10 @@ def cache_key(parts: KeyParts) -> str:
             parts.provider,
             parts.model,
             parts.adapter_version,
-            _names(parts.features),
+            sorted(feature.value for feature in parts.features),
             list(parts.languages),
             sorted(parts.options.items()),
-            [[region.x, region.y, region.width, region.height] for region in parts.regions],
+            [_sides(region) for region in parts.regions],
             parts.raw_response,
         ],
         separators=(",", ":"),
@@ -53,5 +53,6 @@ def cache_key(parts: KeyParts) -> str:
     return hashlib.sha256(canonical.encode()).hexdigest()
 
 
-def _names(features: Iterable[Feature]) -> list[str]:
-    return sorted(feature.value for feature in features)
+def _sides(region: Rect) -> list[float]:
+    """Its numbers, in the one form that equal ones have: 0, 0.0 and -0.0 are the same place."""
+    return [float(side) + 0.0 for side in (region.x, region.y, region.width, region.height)]

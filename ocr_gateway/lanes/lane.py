@@ -170,6 +170,10 @@ class Lane:
         most = self._policy.retry.max_attempts
         return most if turn.patient else min(most, _IMPATIENT_ATTEMPTS)
 
+    async def open(self) -> None:
+        """Begins to ask for permits where they are shared."""
+        await self._rate.open()
+
     async def close(self) -> None:
         """Stops its timer and gives the rate limit's permits back."""
         self._cancel_timer()

@@ -12,8 +12,8 @@ from ocr_gateway.model import Quota
 class LocalRate:
     """Permits under ``quota``, whose zeros mean no limit. Begins without bursts: what ran before it is unknown.
 
-    ``wall_clock`` gives seconds since 1970; days and months begin at midnight of UTC + ``period_offset_s``. Their counts
-    are lost with the process.
+    ``wall_clock`` gives seconds since 1970; days and months begin at midnight of UTC + ``period_offset_s``. Their
+    counts are lost with the process.
     """
 
     def __init__(
@@ -26,6 +26,14 @@ class LocalRate:
         self._counters = period_counters(quota, period_offset_s)
         self._wall_clock = wall_clock
         self.permits_local = 0
+
+    @property
+    def replicas(self) -> int:
+        """Nobody else uses this quota."""
+        return 1
+
+    async def open(self) -> None:
+        """Nothing has to be begun."""
 
     def on_change(self, tell: Callable[[], None]) -> None:
         """Nothing changes here by itself, so nobody is told."""

@@ -64,10 +64,15 @@ class PeriodCounter:
         self._turn(wall_s)
         return max(0.0, self._end - wall_s)
 
-    def check(self, wall_s: float, replicas: int = 1) -> None:
-        """Raises QuotaExhausted when there is none left."""
-        if self.left(wall_s, replicas) <= 0:
-            raise QuotaExhausted(self.period.value, self.limit, self.opens_in_s(wall_s))
+    def check(self, wall_s: float, replicas: int = 1, again_s: float = 0.0) -> None:
+        """Raises QuotaExhausted when there is none left: until the next period, or where others may still have some of
+        what was left, for ``again_s``."""
+        if self.left(wall_s, replicas) > 0:
+            return
+        opens_in_s = self.opens_in_s(wall_s)
+        if replicas > 1 and self._used_by_all < self.limit:
+            opens_in_s = min(opens_in_s, again_s)
+        raise QuotaExhausted(self.period.value, self.limit, opens_in_s)
 
     def _turn(self, wall_s: float) -> None:
         if wall_s >= self._end:

@@ -37,6 +37,10 @@ class RateLimit(Protocol):
         """Keeps to this share of the quota, above 0 and at most 1, until told otherwise."""
         ...
 
+    async def open(self) -> None:
+        """Begins its work; called before the first call is let in. Never raises."""
+        ...
+
     async def close(self) -> None:
         """Gives back what was asked for. Never raises."""
         ...

@@ -21,7 +21,7 @@ _BURST_PART = 5
 
 @dataclass(frozen=True, slots=True)
 class Spacing:
-    """At most ``calls`` calls in any ``window_s`` seconds, of which up to ``burst`` may go back to back after a pause."""
+    """At most ``calls`` calls in any ``window_s`` seconds, up to ``burst`` of them back to back after a pause."""
 
     calls: int
     window_s: float
@@ -65,9 +65,9 @@ class RateWindow:
         slot(k) = max(now, slot(k-1), slot(k-N) + W, TAT - (burst - 1) W/N),    then TAT = max(TAT, slot(k)) + W/N
 
     The log of the last N slots makes the limit exact in every window, at the price of N numbers (a sliding log). The
-    rest is the generic cell rate algorithm (ITU-T I.371, virtual scheduling: TAT is the theoretical arrival time), which
-    spreads the calls evenly and lets ``burst`` of them go at once after a pause. Slots never go backwards, so a clock
-    that stands still or is set back admits less, never more.
+    rest is the generic cell rate algorithm (ITU-T I.371, virtual scheduling: TAT is the theoretical arrival time),
+    which spreads the calls evenly and lets ``burst`` of them go at once after a pause. Slots never go backwards, so a
+    clock that stands still or is set back admits less, never more.
     """
 
     def __init__(self, spacing: Spacing) -> None:
@@ -122,7 +122,7 @@ class RateWindow:
         if calls < 1:
             return 0.0
         full, rest = divmod(calls - 1, self.spacing.calls)
-        slot = self._even + (calls - 1) * self._cost_s - self._burst_s(now)
+        slot = max(self._even, now) + (calls - 1) * self._cost_s - self.spacing.burst_s
         behind = len(self._log) - self.spacing.calls + rest
         if behind >= 0:
             slot = max(slot, self._log[behind] + (full + 1) * self.spacing.window_s)

@@ -43,7 +43,7 @@ def test_every_import_contract_is_kept() -> None:
         ("ocr_gateway/unheard_of.py", "import os", "The gateway's layers"),
         ("preprocess_service/model.py", "import ocr_gateway.model", "The services and the client are joined"),
         ("preprocess_service/errors.py", "import aiohttp", "aiohttp only in the providers"),
-        ("ocr_gateway/model.py", "import redis.asyncio", "Redis only in the cache and the lanes"),
+        ("ocr_gateway/model.py", "import redis.asyncio", "Redis only in its link"),
         ("rpc_runtime/faults.py", "from ocrmux.ocr.v1 import image_pb2", "The runtime knows nothing of OCR"),
         ("rpc_runtime/faults.py", "import rpc_runtime.item_stream", "No cycles"),
     ],

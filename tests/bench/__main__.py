@@ -8,9 +8,13 @@ import tempfile
 from collections.abc import Callable
 from pathlib import Path
 
-from tests.bench import cached_pages, engine_pages
+from tests.bench import cached_pages, engine_pages, gateway_answers
 
-BENCHMARKS: dict[str, Callable[[Path], list[str]]] = {"engine": engine_pages.run, "cached": cached_pages.run}
+BENCHMARKS: dict[str, Callable[[Path], list[str]]] = {
+    "engine": engine_pages.run,
+    "cached": cached_pages.run,
+    "answers": gateway_answers.run,
+}
 
 
 def main(names: list[str]) -> int:

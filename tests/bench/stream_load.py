@@ -32,12 +32,14 @@ async def stream_load(
     messages: int,
     servers: Sequence[ServiceUnderTest],
     answers_in: Callable[[bytes], int] = lambda _: 1,
+    items_a_message: int = 1,
 ) -> LoadResult:
-    """Sends ``messages`` over 8 streams, 8 in flight on each, and waits for an answer to every one.
+    """Sends so many items over 8 streams, 8 in flight on each, and waits for an answer to every one.
 
-    ``answers_in`` counts the answers in one response, for subjects that may send several.
+    ``answers_in`` counts the answers in one response, for subjects that may send several. With several
+    ``items_a_message``, ``messages`` still counts items, and two requests are in flight on each stream.
     """
-    share = messages // STREAMS
+    share = messages // STREAMS // items_a_message * items_a_message
     async with grpc.aio.insecure_channel(address, options=[("grpc.use_local_subchannel_pool", 1)]) as channel:
         begin = asyncio.Barrier(STREAMS + 1)
 
@@ -48,11 +50,12 @@ async def stream_load(
             for _ in range(answers_before):
                 await call.read()
             await begin.wait()
-            room = asyncio.Semaphore(IN_FLIGHT)
+            room = asyncio.Semaphore(max(IN_FLIGHT, 2 * items_a_message) if items_a_message > 1 else IN_FLIGHT)
 
             async def send() -> None:
-                for number in range(share):
-                    await room.acquire()
+                for number in range(share // items_a_message):
+                    for _ in range(items_a_message):
+                        await room.acquire()
                     await call.write(request(number))
                 await call.done_writing()
 

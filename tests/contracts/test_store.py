@@ -7,13 +7,19 @@ import random
 import sqlite3
 from collections.abc import AsyncIterator, Callable
 from pathlib import Path
+from typing import Protocol
 
 import pytest
 
 from ocr_gateway.cache.embedded import EmbeddedStore
-from ocr_gateway.cache.store import Store, StoreUnavailable
+from ocr_gateway.cache.guarded_store import GuardedStore
+from ocr_gateway.cache.redis_store import RedisStore
+from ocr_gateway.cache.store import PlainStore, StoreUnavailable
+from ocr_gateway.redis_link import RedisLink
+from tests.fakes.redis_server import RedisServer
 
 TTL_S = 100.0
+MAX_VALUE_BYTES = 2_000
 
 
 class Clock:
@@ -31,32 +37,97 @@ def clock() -> Clock:
     return Clock()
 
 
-@pytest.fixture
-def open_store(tmp_path: Path, clock: Clock) -> Callable[[], EmbeddedStore]:
-    """Makes stores on the same data."""
+class Subject(Protocol):
+    """One kind of store: stores on the same data, and the time that passes for them."""
 
-    def make() -> EmbeddedStore:
+    def make(self) -> PlainStore: ...
+
+    async def advance(self, seconds: float) -> None: ...
+
+    async def close(self) -> None: ...
+
+
+class EmbeddedSubject:
+    """SQLite files; the time is the clock's."""
+
+    def __init__(self, path: Path, clock: Clock) -> None:
+        self._path = path
+        self.clock = clock
+
+    def make(self) -> EmbeddedStore:
         return EmbeddedStore(
-            tmp_path / "deep" / "results.sqlite3",
+            self._path,
             max_bytes=10_000,
-            max_value_bytes=2_000,
+            max_value_bytes=MAX_VALUE_BYTES,
             ttl_s=TTL_S,
-            clock=clock,
+            clock=self.clock,
             random_source=random.Random(1),
         )
 
-    return make
+    async def advance(self, seconds: float) -> None:
+        self.clock.now += seconds
+
+    async def close(self) -> None:
+        """Nothing is held."""
+
+
+class GuardedSubject(EmbeddedSubject):
+    """The same, as the cache uses it."""
+
+    def make(self) -> GuardedStore:  # type: ignore[override]
+        return GuardedStore(super().make(), timeout_s=5, rest_s=5, clock=self.clock)
+
+
+class RedisSubject:
+    """A real Redis. Time passes for it by taking it from each key's time to live."""
+
+    def __init__(self, server: RedisServer) -> None:
+        self._server = server
+        self._link = RedisLink(server.url, timeout_s=2)
+
+    async def open(self) -> None:
+        await self._link.open()
+
+    def make(self) -> RedisStore:
+        return RedisStore(self._link, max_value_bytes=MAX_VALUE_BYTES, ttl_s=TTL_S, random_source=random.Random(1))
+
+    async def advance(self, seconds: float) -> None:
+        for key in (await self._server.command("KEYS", "*")).splitlines():
+            left_ms = int(await self._server.command("PTTL", key)) - round(seconds * 1000)
+            await self._server.command("PEXPIRE", key, left_ms)
+
+    async def close(self) -> None:
+        await self._link.close()
+
+
+@pytest.fixture(params=["embedded", "guarded", "redis"])
+async def subject(request: pytest.FixtureRequest, tmp_path: Path, clock: Clock) -> AsyncIterator[Subject]:
+    if request.param != "redis":
+        kind = GuardedSubject if request.param == "guarded" else EmbeddedSubject
+        yield kind(tmp_path / "deep" / "results.sqlite3", clock)
+        return
+    async with RedisServer() as server:
+        redis = RedisSubject(server)
+        await redis.open()
+        yield redis
+        await redis.close()
 
 
 @pytest.fixture
-async def store(open_store: Callable[[], Store]) -> AsyncIterator[Store]:
-    made = open_store()
+def open_store(tmp_path: Path, clock: Clock) -> Callable[[], EmbeddedStore]:
+    """Makes embedded stores on the same data."""
+    return EmbeddedSubject(tmp_path / "deep" / "results.sqlite3", clock).make
+
+
+@pytest.fixture
+async def store(subject: Subject) -> AsyncIterator[PlainStore]:
+    made = subject.make()
     await made.open()
     yield made
     await made.close()
 
 
-async def test_a_value_comes_back(store: Store) -> None:
+async def test_a_value_comes_back(store: PlainStore) -> None:
     """What was put is got, the last one of a key; another key gives None."""
     await store.put("a", b"one")
     await store.put("a", b"\x00two")
@@ -64,33 +135,40 @@ async def test_a_value_comes_back(store: Store) -> None:
     assert await store.get("b") is None
 
 
-async def test_a_value_is_forgotten_after_its_time(store: Store, clock: Clock) -> None:
+@pytest.mark.parametrize("value", [b"", b"x", b"x" * MAX_VALUE_BYTES, random.Random(1).randbytes(MAX_VALUE_BYTES)])
+async def test_values_of_any_kind_come_back(store: PlainStore, value: bytes) -> None:
+    """Empty ones, small ones, those that can be made smaller and those that cannot, up to the bound."""
+    await store.put("a", value)
+    assert await store.get("a") == value
+
+
+async def test_a_value_is_forgotten_after_its_time(store: PlainStore, subject: Subject) -> None:
     """Within nine tenths of its time it is there, after eleven tenths it is gone."""
     await store.put("a", b"one")
-    clock.now += TTL_S * 0.89
+    await subject.advance(TTL_S * 0.89)
     assert await store.get("a") == b"one"
-    clock.now += TTL_S * 0.22
+    await subject.advance(TTL_S * 0.22)
     assert await store.get("a") is None
 
 
-async def test_times_to_live_are_jittered(store: Store, clock: Clock) -> None:
+async def test_times_to_live_are_jittered(store: PlainStore, subject: Subject) -> None:
     """Values that were put together do not expire together."""
     for i in range(50):
         await store.put(str(i), b"x")
-    clock.now += TTL_S
+    await subject.advance(TTL_S)
     alive = [await store.get(str(i)) for i in range(50)]
     assert 5 < alive.count(b"x") < 45
 
 
-async def test_a_value_over_the_bound_is_not_kept(store: Store) -> None:
+async def test_a_value_over_the_bound_is_not_kept(store: PlainStore) -> None:
     """A huge value is left out, quietly."""
-    await store.put("a", b"x" * 2_001)
+    await store.put("a", b"x" * (MAX_VALUE_BYTES + 1))
     assert await store.get("a") is None
 
 
-async def test_two_processes_share_it_and_a_restart_survives(open_store: Callable[[], Store]) -> None:
+async def test_two_processes_share_it_and_a_restart_survives(subject: Subject) -> None:
     """A second store on the same data sees what the first one put, also after the first is closed."""
-    first, second = open_store(), open_store()
+    first, second = subject.make(), subject.make()
     await first.open()
     await second.open()
     await first.put("a", b"one")
@@ -100,7 +178,7 @@ async def test_two_processes_share_it_and_a_restart_survives(open_store: Callabl
     await second.close()
 
 
-async def test_a_closed_store_is_unavailable(store: Store) -> None:
+async def test_a_closed_store_is_unavailable(store: PlainStore) -> None:
     """After close every operation says so, and closing is only once."""
     await store.close()
     with pytest.raises(StoreUnavailable):

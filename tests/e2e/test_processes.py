@@ -255,7 +255,7 @@ async def test_a_wrong_setting_is_one_clear_line(tmp_path: Path, env: dict[str, 
     process = await asyncio.create_subprocess_exec(
         *(sys.executable, "-m", FAKE_GATEWAY),
         stderr=asyncio.subprocess.PIPE,
-        env={**os.environ, "GATEWAY_CACHE_DIR": str(tmp_path), **env},
+        env={**os.environ, "GATEWAY_CACHE__DIR": str(tmp_path), **env},
     )
     async with asyncio.timeout(60):
         _, said = await process.communicate()
@@ -269,7 +269,7 @@ async def test_sigterm_while_the_engine_is_being_loaded(tmp_path: Path) -> None:
     for attempt in range(3):
         folder = tmp_path / str(attempt)
         folder.mkdir()
-        async with service("ocr_gateway", "GATEWAY_", folder, cache_dir=str(folder / "cache")) as gateway:
+        async with service("ocr_gateway", "GATEWAY_", folder, cache__dir=str(folder / "cache")) as gateway:
             gateway.process.send_signal(signal.SIGTERM)
             assert await gateway.ended() == 0
             lines = gateway.log.read_text().splitlines()

@@ -75,7 +75,7 @@ async def pair(
     """The gateway and the preprocess service in front of it. The gateway's store lies in ``folder``."""
     async with AsyncExitStack() as stack:
         below = await stack.enter_async_context(
-            service(gateway_module, "GATEWAY_", folder, cache_dir=str(folder / "cache"), **(gateway or {}))
+            service(gateway_module, "GATEWAY_", folder, cache__dir=str(folder / "cache"), **(gateway or {}))
         )
         above = await stack.enter_async_context(
             service("preprocess_service", "PREPROCESS_", folder, gateway_target=below.address, **preprocess)

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Iterable
+from collections.abc import AsyncIterator, Iterable, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import grpc
@@ -43,15 +44,14 @@ class RunningPair:
 
 
 @asynccontextmanager
-async def running_gateway(*providers: Provider, **settings: Any) -> AsyncIterator[RunningGateway]:
+async def running_gateway(
+    *providers: Provider, cache_dir: Path | str | None = None, default_route: Sequence[str] = (), **settings: Any
+) -> AsyncIterator[RunningGateway]:
     """A gateway with these providers. Without ``cache_dir`` it has no second level."""
-    settings = {
-        "listen": "127.0.0.1:0",
-        "cache_dir": None,
-        "cache_store_timeout_s": 5.0,
-        "drain_linger_s": 0.05,
-        **settings,
-    }
+    settings = {"listen": "127.0.0.1:0", "drain_linger_s": 0.05, **settings}
+    settings["cache"] = {"dir": cache_dir, "store_timeout_s": 5.0, **settings.get("cache", {})}
+    if default_route:
+        settings["routes"] = {"default": {"providers": default_route}}
     configured = GatewaySettings(**settings)
     drain = DrainSignal()
     server = RpcServer(build_gateway(configured, drain, _or_none(providers)), configured, drain)

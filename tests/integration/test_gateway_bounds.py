@@ -92,7 +92,8 @@ async def test_an_error_says_what_had_been_tried() -> None:
         raise ProviderUnavailable("second", "down")
 
     first, second = ScriptedProvider(down, name="first"), ScriptedProvider(down, name="second")
-    async with running_gateway(first, second, default_route=("first", "second")) as gateway:
+    once = {"max_attempts": 1}
+    async with running_gateway(first, second, default_route=("first", "second"), retry=once) as gateway:
         (answer,) = await answers_of(gateway, [config(), item("a", image(1))])
     assert outcome(answer) == "PROVIDER_UNAVAILABLE"
     assert (answer.provenance.provider, answer.provenance.attempts) == ("second", 2)

@@ -111,7 +111,7 @@ async def test_errors_are_not_cached() -> None:
         return await at_once(call)
 
     provider = ScriptedProvider(once_down)
-    async with running_gateway(provider) as gateway:
+    async with running_gateway(provider, retry={"max_attempts": 1}) as gateway:
         with pytest.raises(grpc.aio.AioRpcError) as failed:
             await recognize(gateway, image(1))
         assert failed.value.code() is grpc.StatusCode.UNAVAILABLE

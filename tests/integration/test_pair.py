@@ -273,7 +273,7 @@ async def test_a_file_that_the_gateway_has_forgotten_is_made_anew() -> None:
     """Where the gateway lacks a page of a known file, the file is normalised and read again."""
     provider = ScriptedProvider()
     file = tiff_pages(page_with_ink(60, 40), page_with_ink(61, 40))
-    async with running_pair(provider, gateway={"cache_memory_bytes": 0}) as pair:
+    async with running_pair(provider, gateway={"cache": {"memory_bytes": 0}}) as pair:
         for _ in range(2):
             answers = await answers_of(pair, [config(), source("a", file)])
             assert [outcome(answer) for answer in answers] == ["OK", "OK"]

@@ -165,7 +165,7 @@ async def test_a_taken_port_is_told_in_one_line() -> None:
 
 async def test_serve_tells_people_on_standard_output_and_logs_on_standard_error(tmp_path: Path) -> None:
     """The addresses and what to try stand alone on standard output; off a terminal each log line is JSON."""
-    environment = os.environ | {"GATEWAY_CACHE_DIR": str(tmp_path)}
+    environment = os.environ | {"GATEWAY_CACHE__DIR": str(tmp_path)}
     process = await started("serve", "--preprocess-port", "0", "--gateway-port", "0", env=environment)
     assert process.stdout is not None
     assert process.stderr is not None

@@ -1,21 +1,21 @@
-"""Memory, the two levels together, one call for many, and the key."""
+"""Memory, the two levels together without leases, and one call for many."""
 
 from __future__ import annotations
 
 import asyncio
-from dataclasses import replace
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from ocr_gateway.cache.entry import CacheEntry, EntryDamaged
-from ocr_gateway.cache.keys import KeyParts, cache_key
+from ocr_gateway.cache.guarded_store import GuardedStore
+from ocr_gateway.cache.lease import Lease
 from ocr_gateway.cache.memory import MemoryCache
 from ocr_gateway.cache.single_flight import SingleFlight
 from ocr_gateway.cache.store import StoreUnavailable
 from ocr_gateway.cache.two_level import TwoLevelCache
-from ocr_gateway.model import CacheOutcome, Feature, Rect
+from ocr_gateway.model import CacheOutcome
 
 
 class Clock:
@@ -57,46 +57,16 @@ def test_memory_forgets_after_its_time() -> None:
     assert memory.bytes == 0
 
 
-@given(st.binary(), st.binary(), st.text(), st.text())
-def test_an_entry_survives_its_bytes(document: bytes, raw: bytes, provider: str, model: str) -> None:
+@given(st.binary(), st.binary(), st.text(), st.text(), st.none() | st.floats(0, 1))
+def test_an_entry_survives_its_bytes(
+    document: bytes, raw: bytes, provider: str, model: str, confidence: float | None
+) -> None:
     """Any entry comes back equal; any truncation of it is noticed."""
-    kept = CacheEntry(document, provider, model, raw)
+    kept = CacheEntry(document, provider, model, raw, confidence)
     data = kept.to_bytes()
     assert CacheEntry.from_bytes(data) == kept
     with pytest.raises(EntryDamaged):
         CacheEntry.from_bytes(data[:-1])
-
-
-PARTS = KeyParts(b"d" * 32, "", "rapidocr", "1", 1, frozenset({Feature.TEXT}), 1)
-
-
-@pytest.mark.parametrize(
-    "other",
-    [
-        replace(PARTS, content_digest=b"e" * 32),
-        replace(PARTS, preprocessing="v1:auto"),
-        replace(PARTS, provider="tesseract"),
-        replace(PARTS, model="2"),
-        replace(PARTS, adapter_version=2),
-        replace(PARTS, features=frozenset({Feature.TEXT, Feature.TABLE})),
-        replace(PARTS, schema_version=2),
-        replace(PARTS, languages=("en",)),
-        replace(PARTS, options={"a": "1"}),
-        replace(PARTS, regions=(Rect(0, 0, 1, 1),)),
-        replace(PARTS, raw_response=True),
-        replace(PARTS, preprocessing="rapidocr", provider=""),
-    ],
-)
-def test_the_key_tells_what_differs(other: KeyParts) -> None:
-    """Each part of the key makes another key."""
-    assert cache_key(other) != cache_key(PARTS)
-
-
-def test_the_key_does_not_tell_what_is_equal() -> None:
-    """The order of options and features makes no difference."""
-    one = replace(PARTS, options={"a": "1", "b": "2"}, features=frozenset({Feature.TEXT, Feature.TABLE}))
-    two = replace(PARTS, options={"b": "2", "a": "1"}, features=frozenset({Feature.TABLE, Feature.TEXT}))
-    assert cache_key(one) == cache_key(two)
 
 
 class FlakyStore:
@@ -130,22 +100,38 @@ class FlakyStore:
         """Nothing is held."""
 
 
+class Counts:
+    """What an observer was told."""
+
+    def __init__(self) -> None:
+        self.outcomes: list[str] = []
+        self.errors = 0
+        self.states: list[bool] = []
+
+    def cache_outcome(self, outcome: str) -> None:
+        self.outcomes.append(outcome)
+
+    def store_error(self) -> None:
+        self.errors += 1
+
+    def store_in_use(self, in_use: bool) -> None:
+        self.states.append(in_use)
+
+
+def two_levels(store: FlakyStore, clock: Clock, counts: Counts | None = None) -> TwoLevelCache:
+    """A cache whose memory holds nothing, over a guarded store."""
+    return TwoLevelCache(
+        MemoryCache(max_bytes=0, ttl_s=10, clock=clock),
+        GuardedStore(store, timeout_s=0.02, rest_s=5, clock=clock),
+        observer=counts,
+    )
+
+
 @pytest.mark.parametrize("trouble", ["fails", "hangs"])
 async def test_a_store_in_trouble_is_bypassed_and_taken_back(trouble: str) -> None:
     """It costs one bounded wait, is then left alone for its rest, told of both times, and used again after it."""
-    clock, store, told = Clock(), FlakyStore(), []
-
-    async def on_state(in_use: bool) -> None:
-        told.append(in_use)
-
-    cache = TwoLevelCache(
-        MemoryCache(max_bytes=0, ttl_s=10, clock=clock),
-        store,
-        store_timeout_s=0.02,
-        store_rest_s=5,
-        clock=clock,
-        on_store_state=on_state,
-    )
+    clock, store, counts = Clock(), FlakyStore(), Counts()
+    cache = two_levels(store, clock, counts)
     await cache.open()
     cache.put("a", entry(document=b"kept"))
     async with asyncio.timeout(5):
@@ -156,31 +142,23 @@ async def test_a_store_in_trouble_is_bypassed_and_taken_back(trouble: str) -> No
     assert await cache.get("a") is None
     asked = store.asked
     assert await cache.get("a") is None
+    assert isinstance(await cache.get_or_lead("a"), Lease)
     cache.put("b", entry())
     await asyncio.sleep(0)
     assert store.asked == asked
     setattr(store, trouble, False)
     clock.now = 5.0
     assert await cache.get("a") == (entry(document=b"kept"), CacheOutcome.STORE)
-    assert told == [True, False, True]
+    assert counts.states == [True, False, True]
+    assert counts.outcomes == ["store", "miss", "miss", "miss", "store"]
+    assert counts.errors == 1
     await cache.close()
 
 
 async def test_what_waits_is_written_at_the_close() -> None:
     """Entries put just before the end are in the store; those beyond the bound are left out, not waited for."""
     store = FlakyStore()
-
-    async def on_state(in_use: bool) -> None:
-        assert in_use
-
-    cache = TwoLevelCache(
-        MemoryCache(max_bytes=0, ttl_s=10, clock=Clock()),
-        store,
-        store_timeout_s=1,
-        store_rest_s=5,
-        clock=Clock(),
-        on_store_state=on_state,
-    )
+    cache = two_levels(store, Clock())
     await cache.open()
     for i in range(300):
         cache.put(str(i), entry())
@@ -188,23 +166,44 @@ async def test_what_waits_is_written_at_the_close() -> None:
     assert len(store.values) == 256
 
 
+async def test_what_waits_to_be_written_is_bounded_in_bytes() -> None:
+    """Of large entries no more than 32 MiB wait."""
+    store = FlakyStore()
+    cache = two_levels(store, Clock())
+    await cache.open()
+    for i in range(20):
+        cache.put(str(i), entry(4 * 1024 * 1024))
+    await cache.close()
+    assert len(store.values) == 7
+
+
 async def test_a_damaged_value_is_a_miss() -> None:
-    """Bytes of another version or maker in the store are passed over."""
+    """Bytes of another version or maker in the store are passed over, also by who leads then."""
     store = FlakyStore()
     store.values["a"] = b"\x80garbage"
-
-    async def on_state(in_use: bool) -> None:
-        assert in_use
-
-    cache = TwoLevelCache(
-        MemoryCache(max_bytes=0, ttl_s=10, clock=Clock()),
-        store,
-        store_timeout_s=1,
-        store_rest_s=5,
-        clock=Clock(),
-        on_store_state=on_state,
-    )
+    cache = two_levels(store, Clock())
+    await cache.open()
     assert await cache.get("a") is None
+    assert isinstance(await cache.get_or_lead("a"), Lease)
+    await cache.close()
+
+
+async def test_memory_alone() -> None:
+    """Without a store everybody leads, and what was put is recalled."""
+    counts = Counts()
+    cache = TwoLevelCache(MemoryCache(max_bytes=10_000, ttl_s=10, clock=Clock()), None, observer=counts)
+    await cache.open()
+    assert cache.recall("a") is None
+    lease = await cache.get_or_lead("a")
+    assert isinstance(lease, Lease)
+    cache.put("a", entry(), lease)
+    lease.abandon()
+    assert cache.recall("a") == entry()
+    assert await cache.get("a") == (entry(), CacheOutcome.MEMORY)
+    assert await cache.get_or_lead("a") == (entry(), CacheOutcome.MEMORY)
+    assert await cache.get("b") is None
+    assert counts.outcomes == ["miss", "memory", "memory", "memory", "miss"]
+    await cache.close()
 
 
 async def test_the_last_waiter_takes_the_call_with_it() -> None:

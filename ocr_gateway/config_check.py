@@ -1,0 +1,190 @@
+"""What settings must hold to together, and the summary that ``--check-config`` prints."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from pathlib import Path
+from urllib.parse import urlsplit
+
+from pydantic import SecretStr
+
+from ocr_gateway.model import Feature
+from ocr_gateway.provider_settings import BaiduSettings, QuotaSettings, RapidOcrSettings, TesseractSettings
+from ocr_gateway.redis_link import RedisLink
+from ocr_gateway.routing import Route, RouteEntry
+from ocr_gateway.settings import ENV_PREFIX, GatewaySettings, RouteSettings
+from rpc_runtime.settings_source import (
+    Location,
+    SettingsInvalid,
+    describe_faults,
+    faults_at,
+    read_settings_file,
+    suggestion,
+)
+
+_FIRST_CHOICE = ("rapidocr", "tesseract")
+
+
+def load_settings(config_file: Path | None = None) -> GatewaySettings:
+    """The settings of this environment and file, checked. Raises SettingsInvalid, whose faults name the keys."""
+    settings = GatewaySettings() if config_file is None else GatewaySettings(config_file=config_file)
+    routes_of(settings, {name: provider.reads for name, provider in settings.providers_in_use.items()})
+    if settings.redis.url is not None:
+        try:
+            RedisLink(settings.redis.url.get_secret_value())
+        except ValueError:  # its message may hold the password
+            fault = "is no address of Redis; docs/operations.md has the forms"
+            raise _invalid(settings, [(("redis", "url"), fault)]) from None
+    return settings
+
+
+def routes_of(settings: GatewaySettings, providers: Mapping[str, Collection[Feature]]) -> list[Route]:
+    """The declared routes, then one for each feature that has none and that one of ``providers`` reads.
+
+    ``providers`` says what each one reads, in the order of declaration. Raises SettingsInvalid when a declared route
+    names a provider that is not among them or does not read the route's feature.
+    """
+    faults = [fault for name, route in settings.routes.items() for fault in _faults(name, route, providers)]
+    if faults:
+        raise _invalid(settings, faults)
+    routes = [
+        Route(
+            name,
+            route.feature,
+            tuple(RouteEntry(entry.provider, entry.weight) for entry in route.providers),
+            route.escalate_below or 0.0,
+        )
+        for name, route in settings.routes.items()
+    ]
+    first = [name for name in _FIRST_CHOICE if name in providers]
+    order = [*first, *(name for name in providers if name not in first)]
+    for feature in Feature:
+        able = tuple(RouteEntry(name) for name in order if feature in providers[name])
+        if able and not any(route.feature is feature for route in routes):
+            routes.append(Route(_free_name(feature, settings.routes), feature, able))
+    return routes
+
+
+def _invalid(settings: GatewaySettings, faults: Sequence[tuple[Location, str]]) -> SettingsInvalid:
+    file = read_settings_file(settings.config_file) if settings.config_file else None
+    return SettingsInvalid(describe_faults(faults_at(faults), ENV_PREFIX, file))
+
+
+def _faults(
+    name: str, route: RouteSettings, providers: Mapping[str, Collection[Feature]]
+) -> Iterator[tuple[Location, str]]:
+    for index, entry in enumerate(route.providers):
+        key = ("routes", name, "providers", index)
+        if entry.provider not in providers:
+            yield key, f"no provider in use is named {entry.provider}{suggestion(entry.provider, providers)}"
+        elif route.feature not in providers[entry.provider]:
+            yield key, f"{entry.provider} does not read the route's feature {route.feature.value}"
+
+
+def _free_name(feature: Feature, taken: Collection[str]) -> str:
+    name = "default" if feature is Feature.TEXT else f"default-{feature.value}"
+    return name if name not in taken else f"built-in-{feature.value}"
+
+
+def summary(settings: GatewaySettings) -> list[str]:
+    """What the settings come to, as lines for people; no secret stands in them."""
+    tables = (
+        ("server", _server(settings)),
+        ("providers", _providers(settings)),
+        ("routes", _routes(settings)),
+        ("cache", _cache(settings)),
+        ("redis", _redis(settings)),
+        ("tenants", _tenants(settings)),
+    )
+    lines: list[str] = []
+    for title, rows in tables:
+        width = max(len(name) for name, _ in rows)
+        lines += [title, *(f"  {name:<{width}}  {text}" for name, text in rows)]
+    return lines
+
+
+_Rows = list[tuple[str, str]]
+
+
+def _server(settings: GatewaySettings) -> _Rows:
+    tls = "no TLS" if settings.tls_cert_file is None else "mutual TLS" if settings.tls_client_ca_file else "TLS"
+    return [
+        ("file", str(settings.config_file or "none")),
+        ("listen", f"{settings.listen}, {tls}"),
+        ("metrics", settings.metrics_listen or "none"),
+    ]
+
+
+def _providers(settings: GatewaySettings) -> _Rows:
+    rows: _Rows = []
+    for name, provider in settings.providers.items():
+        if not provider.in_use:
+            rows.append((name, f"{provider.kind}; turned off"))
+        elif isinstance(provider, BaiduSettings):
+            missing = provider.credentials.missing
+            state = f"not configured: {missing}" if missing else "configured"
+            rows.append((name, f"{provider.kind}; {state}; {provider.endpoint}"))
+            for feature in Feature:
+                quota = getattr(provider.features, feature.value).quota
+                rows.append((f"{name} {feature.value}", _quota(quota)))
+        else:
+            rows.append((name, f"{provider.kind}; {_embedded(provider)}"))
+    return rows
+
+
+def _embedded(provider: RapidOcrSettings | TesseractSettings) -> str:
+    workers = f"{provider.workers} worker{'s' if provider.workers > 1 else ''}"
+    return f"{workers}, {provider.binary}" if isinstance(provider, TesseractSettings) else workers
+
+
+def _quota(quota: QuotaSettings) -> str:
+    limits = {
+        "a second": quota.requests_per_second,
+        "a day": quota.requests_per_day,
+        "a month": quota.requests_per_month,
+        "at one time": quota.max_concurrency,
+    }
+    return ", ".join(f"{limit:g} {unit}" for unit, limit in limits.items() if limit) or "no limit"
+
+
+def _routes(settings: GatewaySettings) -> _Rows:
+    providers = {name: provider.reads for name, provider in settings.providers_in_use.items()}
+    rows: _Rows = []
+    for route in routes_of(settings, providers):
+        steps = (f"{e.provider} ({e.weight:g})" if e.weight is not None else e.provider for e in route.entries)
+        escalation = f"; escalates below {route.escalate_below:g}" if route.escalate_below else ""
+        rows.append((route.name, f"{route.feature.value}: {', '.join(steps)}{escalation}"))
+    return rows or [("none", "no provider is turned on: every item is refused")]
+
+
+def _cache(settings: GatewaySettings) -> _Rows:
+    cache = settings.cache
+    if settings.redis.url is not None:
+        second = "Redis"
+    elif cache.dir is None or cache.store_bytes == 0:
+        second = "none"
+    else:
+        second = f"SQLite in {cache.dir}, {cache.store_bytes} bytes"
+    return [
+        ("memory", f"{cache.memory_bytes} bytes" if cache.memory_bytes else "none"),
+        ("store", second),
+        ("kept", f"{cache.ttl_s:g} s"),
+    ]
+
+
+def _redis(settings: GatewaySettings) -> _Rows:
+    redis = settings.redis
+    if redis.url is None:
+        return [("url", "none: quotas are this process's own")]
+    return [("url", _without_secrets(redis.url)), ("replicas", str(redis.replicas or "learned"))]
+
+
+def _without_secrets(url: SecretStr) -> str:
+    parts = urlsplit(url.get_secret_value())
+    host = parts.netloc.rpartition("@")[2]
+    return f"{parts.scheme}://{host}{parts.path}{', with a password' if parts.password else ''}"
+
+
+def _tenants(settings: GatewaySettings) -> _Rows:
+    rows = [(name, f"weight {tenant.weight:g}") for name, tenant in settings.tenants.items()]
+    return [*rows, ("any other", f"weight {settings.default_tenant_weight:g}")]

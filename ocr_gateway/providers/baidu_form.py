@@ -1,0 +1,53 @@
+"""The body of a call to Baidu: the image as base64, percent-encoded, then the options."""
+
+from __future__ import annotations
+
+import base64
+import io
+from collections.abc import Mapping
+from urllib.parse import urlencode
+
+from PIL import Image
+
+from ocr_gateway.errors import ImageTooLargeBytes
+from ocr_gateway.image_layout import JPEG, UPRIGHT, layout_of
+from ocr_gateway.image_pixels import decode_rgb, encode_png
+
+_JPEG_QUALITY = 95
+
+
+def encode_form(image: bytes, options: Mapping[str, str], max_form_bytes: int) -> bytes:
+    """``image=`` with the image, and ``&name=value`` for each option. About 0.2 ms for 100 KB, 20 ms for 5.6 MB.
+
+    Raises ImageTooLargeBytes for an image of more than ``max_form_bytes`` when it is encoded; since that counts what no
+    caller sees, the error states the size of the image and what would just fit.
+    """
+    encoded = base64.b64encode(image)
+    if len(encoded) <= max_form_bytes:
+        # Of base64's 65 characters these three are not sent as they are; the last one only ends it.
+        encoded = encoded.replace(b"+", b"%2B").replace(b"/", b"%2F")
+        padding = len(encoded) - len(encoded.rstrip(b"="))
+        if padding:
+            encoded = encoded[:-padding] + b"%3D" * padding
+    if len(encoded) > max_form_bytes:
+        raise ImageTooLargeBytes(value=len(image), limit=len(image) * max_form_bytes // len(encoded))
+    return b"".join((b"image=", encoded, b"&" if options else b"", urlencode(options).encode("ascii")))
+
+
+def is_upright(image: bytes) -> bool:
+    """Whether the pixels stand as callers see them, without an orientation. Raises as ``read_header`` does."""
+    return layout_of(image).orientation == UPRIGHT
+
+
+def upright(image: bytes) -> bytes:
+    """The image with its pixels turned and no orientation left: whether Baidu heeds one is not documented, and places
+    are promised on the image as callers see it. A JPEG stays one (quality 95), everything else becomes a PNG.
+
+    Takes up to seconds. Raises as ``decode_rgb`` does.
+    """
+    pixels = decode_rgb(image)
+    if layout_of(image).media_type != JPEG:
+        return encode_png(pixels)
+    out = io.BytesIO()
+    Image.fromarray(pixels).save(out, "JPEG", quality=_JPEG_QUALITY)
+    return out.getvalue()

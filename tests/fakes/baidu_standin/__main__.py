@@ -1,0 +1,50 @@
+"""``python -m tests.fakes.baidu_standin``: the stand-in as a process, until it is terminated.
+
+STANDIN_LISTEN is where it listens (127.0.0.1:0, a free port), STANDIN_READY_FILE the file that tells HOST:PORT once it
+does, STANDIN_KEEP_ALIVE_S how long it keeps idle connections, and STANDIN_SETTINGS a JSON object of its settings.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+import signal
+from pathlib import Path
+
+import uvloop
+
+from tests.fakes.baidu_standin.server import StandIn
+from tests.fakes.baidu_standin.settings import StandInSettings
+
+
+async def run() -> None:
+    """Serves until SIGTERM or SIGINT."""
+    stop = asyncio.Event()
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, stop.set)
+    host, _, port = os.environ.get("STANDIN_LISTEN", "127.0.0.1:0").rpartition(":")
+    settings = StandInSettings().changed(json.loads(os.environ.get("STANDIN_SETTINGS", "{}")))
+    stand_in = StandIn(settings)
+    bound = await stand_in.serve(host, int(port), keep_alive_s=float(os.environ.get("STANDIN_KEEP_ALIVE_S", "75")))
+    announce(f"{bound[0]}:{bound[1]}")
+    try:
+        await stop.wait()
+    finally:
+        await stand_in.close()
+
+
+def announce(address: str) -> None:
+    """Writes the address to the file, which appears whole."""
+    ready = os.environ.get("STANDIN_READY_FILE")
+    if ready is None:
+        print(address, flush=True)
+        return
+    draft = Path(f"{ready}.part")
+    draft.write_text(address)
+    draft.replace(ready)
+
+
+if __name__ == "__main__":
+    uvloop.run(run())
