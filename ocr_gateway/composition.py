@@ -267,6 +267,7 @@ def _build_lanes(
                 _build_rate(settings, description.name, description.kind, feature, support.quota, link, replica),
                 policy=policy,
                 weight_of=settings.tenant_weight,
+                until_ready=provider.until_ready,
                 metrics=metrics.lane(description.name, feature),
                 clock=time.monotonic,
                 random_source=chance,

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import math
 import random
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
@@ -18,7 +17,9 @@ from ocr_gateway.errors import (
     ProviderUnavailable,
 )
 from ocr_gateway.lanes.circuit import Circuit, CircuitPolicy, CircuitState
+from ocr_gateway.lanes.closure import Closure, ErrorOf
 from ocr_gateway.lanes.fair_queue import FairQueue, Place
+from ocr_gateway.lanes.lane_times import ShortestCall, Stopwatch
 from ocr_gateway.lanes.rate_limit import QuotaExhausted, RateLimit
 from ocr_gateway.lanes.retry import RetryBudget, RetryPolicy
 from ocr_gateway.lanes.slowdown import Slowdown
@@ -45,13 +46,12 @@ class _Ticket:
     rate_blocked_s: float
 
 
-@dataclass(slots=True)
-class _Rest:
-    """The whole lane is out of use for a reason that is not the circuit's: credentials, or a quota that is spent."""
+class _TurnedAway(Exception):
+    """The lane does not take the item, for the reason given; no attempt has failed."""
 
-    until: float = 0.0
-    error: Callable[[float], ExpectedError] | None = None
-    state: ProviderState = ProviderState.SERVING
+    def __init__(self, error: ExpectedError) -> None:
+        super().__init__(str(error))
+        self.error = error
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,24 +60,6 @@ class LanePolicy:
 
     retry: RetryPolicy = field(default_factory=RetryPolicy)
     circuit: CircuitPolicy = field(default_factory=CircuitPolicy)
-
-
-class ShortestCall:
-    """How short a call can be at the least: half of the shortest one so far; 0 before eight of them."""
-
-    _ENOUGH = 8
-
-    def __init__(self) -> None:
-        self._calls = 0
-        self._shortest_s = math.inf
-        self.least_s = 0.0
-
-    def note(self, seconds: float) -> None:
-        """A call that succeeded took so long."""
-        self._calls += 1
-        self._shortest_s = min(self._shortest_s, seconds)
-        if self._calls >= self._ENOUGH:
-            self.least_s = self._shortest_s / 2
 
 
 class Lane:
@@ -95,6 +77,7 @@ class Lane:
         *,
         policy: LanePolicy,
         weight_of: Callable[[str], float],
+        until_ready: Callable[[], Awaitable[None]],
         metrics: LaneMetrics,
         clock: Callable[[], float],
         random_source: random.Random,
@@ -103,6 +86,7 @@ class Lane:
         self.quota = quota
         self._rate = rate
         self._policy = policy
+        self._until_ready = until_ready
         self._metrics = metrics
         self._clock = clock
         self._random = random_source
@@ -111,11 +95,10 @@ class Lane:
         self._budget = RetryBudget(policy.retry, clock())
         self._slowdown = Slowdown()
         self._shortest = ShortestCall()
-        self._rest = _Rest()
+        self._closure = Closure()
         self._paused_until = 0.0
         self._timer: asyncio.TimerHandle | None = None
-        self._rate_blocked_since: float | None = None
-        self._rate_blocked_s = 0.0
+        self._rate_blocked = Stopwatch()
         self._backing_off = 0
         self.in_progress = 0
         rate.on_change(self._pump)
@@ -132,16 +115,18 @@ class Lane:
     def state(self) -> tuple[ProviderState, str]:
         """SERVING, or why no call goes now, with words for people."""
         now = self._clock()
-        if self._rest.error is not None and now < self._rest.until:
-            return self._rest.state, str(self._rest.error(self._rest.until - now))
+        closed = self._closure.error(now)
+        if closed is not None:
+            return self._closure.state(now), str(closed)
         if self._circuit.state(now) is not CircuitState.CLOSED:
             return ProviderState.RESTED, str(self._rested_error(now))
         return ProviderState.SERVING, ""
 
     def _closed_for(self, turn: Turn, now: float) -> ExpectedError | None:
         """Why an item is not taken now, or None."""
-        if self._rest.error is not None and now < self._rest.until:
-            return self._rest.error(self._rest.until - now)
+        closed = self._closure.error(now)
+        if closed is not None:
+            return closed
         if self._circuit.opens_in(now) == 0.0 or (turn.patient and not self._circuit.patience_over(now)):
             return None
         return self._rested_error(now)
@@ -156,9 +141,13 @@ class Lane:
         failures = 0
         self._budget.first_attempt()
         while True:
-            probe = await self._wait_for_turn(turn, trail, again=failures > 0)
+            probe = False
             try:
+                await self._make_ready(trail)
+                probe = await self._wait_for_turn(turn, trail, again=failures > 0)
                 return await self._attempt(attempt, trail, probe=probe)
+            except _TurnedAway as refusal:
+                raise refusal.error from None
             except (ProviderThrottled, ProviderUnavailable) as error:
                 failures += not probe  # who tries a rested provider for all the others does not lose by it
                 if failures >= self._attempts_for(turn):
@@ -181,15 +170,33 @@ class Lane:
 
     # Waiting
 
+    async def _make_ready(self, trail: Trail) -> None:
+        """Has the provider fetch what a call needs, before a permit is taken; a rested one does so when it is tried."""
+        began = self._clock()
+        if self._closure.error(began) is not None or self._circuit.state(began) is not CircuitState.CLOSED:
+            return
+        try:
+            await self._until_ready()
+        except ProviderNotConfigured as error:
+            self._close(_REJECTED_REST_S, ProviderState.NOT_CONFIGURED, self._rejected_error(error.detail))
+            raise
+        except ProviderUnavailable:
+            now = self._clock()
+            if self._circuit.failed(now, probe=False):
+                self._rested(now)
+            raise
+        finally:
+            trail.queue_ms += (self._clock() - began) * 1000
+
     async def _wait_for_turn(self, turn: Turn, trail: Trail, *, again: bool) -> bool:
         """Returns when a call may be made, with a place and a permit taken; True when it tries a rested provider."""
         now = self._clock()
         refusal = self._closed_for(turn, now) or self._hopeless(turn, now)
         if refusal is not None:
             self._metrics.refused(type(refusal).__name__)
-            raise refusal
+            raise _TurnedAway(refusal)
         granted: asyncio.Future[bool] = asyncio.get_running_loop().create_future()
-        ticket = _Ticket(turn, granted, now, self._rate_blocked_now(now))
+        ticket = _Ticket(turn, granted, now, self._rate_blocked.total_s(now))
         place = self._queue.push(ticket, turn.caller, turn.priority, again=again)
         self._pump()
         try:
@@ -220,7 +227,7 @@ class Lane:
     def _note_wait(self, ticket: _Ticket, trail: Trail) -> None:
         now = self._clock()
         waited_s = max(0.0, now - ticket.began)
-        rate_s = min(waited_s, max(0.0, self._rate_blocked_now(now) - ticket.rate_blocked_s))
+        rate_s = min(waited_s, max(0.0, self._rate_blocked.total_s(now) - ticket.rate_blocked_s))
         trail.rate_limit_ms += rate_s * 1000
         trail.queue_ms += (waited_s - rate_s) * 1000
         self._metrics.waited(waited_s - rate_s, rate_s)
@@ -241,7 +248,7 @@ class Lane:
                 self._timer = asyncio.get_running_loop().call_later(wait_s, self._pump)
                 return
             self._grant_next(now)
-        self._rate_unblocked()
+        self._rate_blocked.stop(self._clock())
 
     @property
     def _max_concurrency(self) -> int:
@@ -254,7 +261,7 @@ class Lane:
         if wait_s == 0.0:
             wait_s = max(0.0, self._paused_until - now)
         if wait_s != 0.0:
-            self._rate_unblocked()
+            self._rate_blocked.stop(now)
         return wait_s
 
     def _take_permit(self, now: float) -> float | None:
@@ -265,9 +272,10 @@ class Lane:
             self._close(error.opens_in_s, ProviderState.QUOTA_SPENT, self._spent_error(str(error)))
             return None
         if wait_s == 0.0:
-            self._rate_unblocked()
-        elif self._rate_blocked_since is None:
-            self._rate_blocked_since = now
+            self._metrics.permit(self._rate.source)
+            self._rate_blocked.stop(now)
+        else:
+            self._rate_blocked.start(now)
         return wait_s
 
     def _grant_next(self, now: float) -> None:
@@ -278,7 +286,7 @@ class Lane:
                 continue
             if now + self._shortest.least_s > ticket.turn.deadline:
                 self._metrics.refused("DeadlineUnreachable")
-                ticket.granted.set_exception(DeadlineUnreachable(ticket.turn.timeout_s))
+                ticket.granted.set_exception(_TurnedAway(DeadlineUnreachable(ticket.turn.timeout_s)))
                 continue
             self.in_progress += 1
             ticket.granted.set_result(self._circuit.begin())
@@ -291,21 +299,12 @@ class Lane:
                 continue
             self._queue.discard(place)
             self._metrics.refused(type(refusal).__name__)
-            ticket.granted.set_exception(refusal)
+            ticket.granted.set_exception(_TurnedAway(refusal))
 
     def _cancel_timer(self) -> None:
         if self._timer is not None:
             self._timer.cancel()
             self._timer = None
-
-    def _rate_blocked_now(self, now: float) -> float:
-        """Seconds in which items waited for nothing but the rate limit, so far."""
-        return self._rate_blocked_s + (now - self._rate_blocked_since if self._rate_blocked_since is not None else 0.0)
-
-    def _rate_unblocked(self) -> None:
-        if self._rate_blocked_since is not None:
-            self._rate_blocked_s += self._clock() - self._rate_blocked_since
-            self._rate_blocked_since = None
 
     # Calling
 
@@ -370,11 +369,11 @@ class Lane:
         nobody_waits = self._circuit.patience_over(now)
         self._turn_away(lambda t: None if t.turn.patient and not nobody_waits else self._rested_error(now))
 
-    def _close(self, rest_s: float, state: ProviderState, error: Callable[[float], ExpectedError]) -> None:
+    def _close(self, rest_s: float, state: ProviderState, error_of: ErrorOf) -> None:
         """Closes the lane for everybody: no other item would fare better."""
-        self._rest = _Rest(self._clock() + rest_s, error, state)
+        self._closure.close(self._clock() + rest_s, state, error_of)
         _log.warning("provider.closed", provider=self.provider, state=state.value, rest_s=round(rest_s, 1))
-        self._turn_away(lambda _: error(rest_s))
+        self._turn_away(lambda _: error_of(rest_s))
 
     def _throttled(self, error: ProviderThrottled) -> None:
         now = self._clock()
@@ -405,8 +404,8 @@ class Lane:
             self.provider, f"it fails and is being rested for {retry_s:.1f} s", retry_after_s=retry_s
         )
 
-    def _rejected_error(self, detail: str) -> Callable[[float], ExpectedError]:
+    def _rejected_error(self, detail: str) -> ErrorOf:
         return lambda _: ProviderNotConfigured(self.provider, detail)
 
-    def _spent_error(self, detail: str) -> Callable[[float], ExpectedError]:
+    def _spent_error(self, detail: str) -> ErrorOf:
         return lambda opens_in_s: ProviderQuotaSpent(self.provider, detail, retry_after_s=max(1.0, opens_in_s))

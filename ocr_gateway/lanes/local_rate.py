@@ -32,6 +32,11 @@ class LocalRate:
         """Nobody else uses this quota."""
         return 1
 
+    @property
+    def source(self) -> str:
+        """This process."""
+        return "local"
+
     async def open(self) -> None:
         """Nothing has to be begun."""
 

@@ -17,6 +17,11 @@ class RateLimit(Protocol):
         """How many gateways share the quota, this one included; 1 where it is not shared."""
         ...
 
+    @property
+    def source(self) -> str:
+        """Where permits come from now: ``local``, ``shared``, or ``share``, which is this replica's without Redis."""
+        ...
+
     def on_change(self, tell: Callable[[], None]) -> None:
         """Registers whom to tell, on the event loop, when ``take`` may decide otherwise than it said."""
         ...

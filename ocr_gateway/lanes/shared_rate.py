@@ -113,6 +113,11 @@ class SharedRate:
         """Calls of the script so far."""
         return self._script.calls
 
+    @property
+    def source(self) -> str:
+        """Redis, or this replica's share."""
+        return "shared" if self.sharing else "share"
+
     async def open(self) -> None:
         """Begins to share the quota, in the background. Never waits for Redis, never raises."""
         self._worker = asyncio.create_task(self._work(), name=f"shared-rate {self._name}")

@@ -35,6 +35,13 @@ class Provider(Protocol):
         """Begins to make it ready and returns without waiting for that. Never raises: a failure shows in ``status``."""
         ...
 
+    async def until_ready(self) -> None:
+        """Returns when a call can be sent at once, so that none waits, for a token, with a permit in its hand.
+
+        Waits a bounded time. Raises ProviderNotConfigured or ProviderUnavailable.
+        """
+        ...
+
     def check(self, call: ProviderCall) -> None:
         """Raises FieldInvalid for an option or language that it does not know, before a turn is taken for the call."""
         ...

@@ -89,6 +89,9 @@ class RapidOcrProvider:
         """Begins to import the library and to load the engines, in the worker threads."""
         self._pool.start()
 
+    async def until_ready(self) -> None:
+        """A page waits for an engine that is being loaded in ``recognize``: there is no quota to lose."""
+
     def check(self, call: ProviderCall) -> None:
         """Raises FieldInvalid as the port says."""
         _check_languages(call.languages)

@@ -108,6 +108,9 @@ class TesseractProvider:
         if self._probe_task is None and not self._closed:
             self._probe_task = asyncio.create_task(self._probe(), name="tesseract-probe")
 
+    async def until_ready(self) -> None:
+        """A page waits for the program in ``recognize``: there is no quota to lose."""
+
     def check(self, call: ProviderCall) -> None:
         """Raises FieldInvalid for an unknown option; languages are known only once the program has been asked."""
         _mode(call.options)

@@ -93,6 +93,9 @@ class ScriptedProvider:
     async def close(self) -> None:
         self.closed = True
 
+    async def until_ready(self) -> None:
+        """At once."""
+
     def check(self, call: ProviderCall) -> None:
         """Takes every option."""
 

@@ -7,7 +7,7 @@ from collections.abc import Iterable
 import grpc
 import pytest
 
-from ocr_gateway import servicer
+from ocr_gateway import translation
 from ocr_gateway.model import Caller
 from tests.fakes.gateway_messages import image, outcome, reason_of, status_of
 from tests.fakes.preprocess_calls import unary
@@ -20,13 +20,13 @@ from tests.fakes.servers import running_pair
 def callers(monkeypatch: pytest.MonkeyPatch) -> list[Caller]:
     """Whose calls the gateway has seen."""
     seen: list[Caller] = []
-    make = servicer.caller_of
+    make = translation.caller_of
 
     def caller_of(metadata: Iterable[tuple[str, str | bytes]], source: str) -> Caller:
         seen.append(make(metadata, source))
         return seen[-1]
 
-    monkeypatch.setattr(servicer, "caller_of", caller_of)
+    monkeypatch.setattr("ocr_gateway.servicer.caller_of", caller_of)
     return seen
 
 
@@ -45,7 +45,6 @@ async def test_every_call_to_the_gateway_has_the_callers_tenant(callers: list[Ca
             await stream.done_writing()
         await pair.stub.Recognize(unary(image(2)), metadata=(("ocrmux-tenant", "three"),), timeout=60)
     assert {caller.tenant for caller in callers} == {"one", "two", "", "three"}
-
     assert len({caller.source for caller in callers}) == len(callers)
 
 

@@ -39,6 +39,7 @@ class Bench:
     weights: dict[str, float] = field(default_factory=dict)
     latency_s: float = 0.1
     behave: Callable[[int], Exception | None] = lambda _: None
+    readying: Callable[[], Exception | None] = lambda: None
     calls: list[float] = field(default_factory=list)
     in_progress: int = 0
     most_in_progress: int = 0
@@ -52,10 +53,17 @@ class Bench:
             rate,
             policy=self.policy,
             weight_of=lambda tenant: self.weights.get(tenant, 1.0),
+            until_ready=self.make_ready,
             metrics=GatewayMetrics().lane("stub", Feature.TEXT),
             clock=now,
             random_source=random.Random(1),
         )
+
+    async def make_ready(self) -> None:
+        await asyncio.sleep(0)
+        error = self.readying()
+        if error is not None:
+            raise error
 
     async def attempt(self, name: str = "") -> ProviderResult:
         self.calls.append(now())
@@ -492,3 +500,36 @@ def test_retries_are_kept_under_a_budget() -> None:
     assert len(calls) == 300
     retries = sorted(calls)[100:]
     assert most_in_any_window(retries[40:], 10.0) <= 22
+
+
+def test_what_a_call_needs_is_fetched_before_it_takes_a_permit() -> None:
+    """While no token can be had no permit is used; failures to get one rest the provider and lose nothing."""
+
+    async def main() -> tuple[Bench, float]:
+        bench = Bench(Quota(requests_per_second=50))
+        begin = now()
+        bench.readying = lambda: ProviderUnavailable("stub", "no token") if now() < begin + 20 else None
+        bench.behave = down_between(begin, begin + 20)
+        await bench.all(100)
+        return bench, begin
+
+    bench, begin = run_virtual(main())
+    assert len([at for at in bench.calls if at < begin + 20]) <= 8
+    assert len([at for at in bench.calls if at >= begin + 20]) == 100
+    assert most_in_any_window(bench.calls, 1.0) <= 50
+
+
+def test_keys_that_are_missing_close_the_lane_without_a_call() -> None:
+    """Not being configured is found out before a turn is taken, and told to everybody."""
+
+    async def main() -> tuple[Bench, Trail, tuple[ProviderState, str]]:
+        bench = Bench(readying=lambda: ProviderNotConfigured("stub", "no key"))
+        trail = Trail()
+        for _ in range(2):
+            with pytest.raises(ProviderNotConfigured, match="no key"):
+                await bench.call(trail=trail)
+        return bench, trail, bench.lane.state
+
+    bench, trail, state = run_virtual(main())
+    assert (bench.calls, trail.attempts) == ([], 0)
+    assert state == (ProviderState.NOT_CONFIGURED, "the provider 'stub' is not configured: no key")
