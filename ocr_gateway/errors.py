@@ -169,7 +169,7 @@ class ProviderThrottled(_OfProvider):
 
 
 class ProviderQuotaSpent(_OfProvider):
-    """The provider's quota of a day, a month or an account is spent; it opens again in ``opens_in_s``, or may by then."""
+    """The provider's quota of a day, a month or an account is spent; it opens again in ``opens_in_s``, nearly."""
 
     def __init__(self, provider: str, detail: str, *, retry_after_s: float = 600.0) -> None:
         self.opens_in_s = retry_after_s

@@ -319,7 +319,7 @@ class Recognition:
     confidence: float | None = None
 
 
-@dataclass(slots=True, weakref_slot=True)
+@dataclass(slots=True)
 class Trail:
     """How far a page has come, for whoever must say so. Times in milliseconds, over all attempts at all providers."""
 

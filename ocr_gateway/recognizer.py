@@ -6,13 +6,13 @@ import asyncio
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, replace
+from functools import lru_cache
 from typing import Protocol
-from weakref import WeakValueDictionary
 
 import structlog
 
 from ocr_gateway.cache.entry import CacheEntry
-from ocr_gateway.cache.keys import KeyParts, cache_key, digest_of
+from ocr_gateway.cache.keys import KeyMaker, KeyParts, digest_of
 from ocr_gateway.cache.single_flight import SingleFlight
 from ocr_gateway.cache.two_level import TwoLevelCache
 from ocr_gateway.document_codec import SCHEMA_VERSION
@@ -38,9 +38,11 @@ from ocr_gateway.model import (
     CacheOutcome,
     CachePolicy,
     Fallback,
+    Feature,
     PageRequest,
     Recognition,
     RecognitionSpec,
+    Rect,
     Trail,
 )
 from ocr_gateway.page_reader import LARGE_BYTES, PageReader, off_loop
@@ -60,7 +62,7 @@ class PlanSource(Protocol):
         ...
 
 
-@dataclass(slots=True, weakref_slot=True)
+@dataclass(slots=True)
 class _Shared:
     """What those who wait for one call have in common: how far it has come, and its turn."""
 
@@ -95,8 +97,7 @@ class Recognizer:
         self._cache = cache
         self._reader = reader
         self._clock = clock
-        self._flights: SingleFlight[Recognition] = SingleFlight()
-        self._shared: WeakValueDictionary[str, _Shared] = WeakValueDictionary()
+        self._flights: SingleFlight[Recognition, _Shared] = SingleFlight()
 
     def check(self, spec: RecognitionSpec) -> None:
         """Raises what routing raises for a spec that nobody can serve."""
@@ -105,7 +106,7 @@ class Recognizer:
     def identified(self, request: PageRequest) -> PageRequest:
         """The request with the digest of its content, where that is made at once; else as it is."""
         if request.content and len(request.content) < LARGE_BYTES:
-            return replace(request, digest=digest_of(request.content))
+            return PageRequest(request.content, digest_of(request.content), request.regions, request.preprocessing)
         return request
 
     def recall_now(self, request: PageRequest, spec: RecognitionSpec) -> Recognition | None:
@@ -194,14 +195,14 @@ class Recognizer:
     ) -> Recognition:
         """Reads, or waits for whoever is reading the same."""
         flight_key = f"{job.spec.cache_policy.value}:{key}"
-        shared = self._shared.get(flight_key)
-        leads = shared is None
-        if shared is None:
-            shared = self._shared[flight_key] = _Shared(Trail(), turn)
-        else:
-            shared.turn.join(turn)
+        in_progress = self._flights.common(flight_key)
+        leads = in_progress is None
+        shared = in_progress or _Shared(Trail(), turn)
+        shared.turn.join(turn)
         try:
-            recognition, _ = await self._flights.run(flight_key, lambda: self._fly(candidate, job, header, key, shared))
+            recognition = await self._flights.run(
+                flight_key, lambda: self._fly(candidate, job, header, key, shared), shared
+            )
         finally:
             if leads:
                 job.trail.add(shared.trail)
@@ -273,21 +274,49 @@ def _is_low(confidence: float | None, plan: Plan) -> bool:
 
 
 def _key(request: PageRequest, digest: bytes, spec: RecognitionSpec, candidate: Candidate) -> str:
-    return cache_key(
+    description = candidate.provider.description
+    make = _key_maker if request.regions else _key_maker_of_whole_images
+    return make(
+        request.preprocessing,
+        description.name,
+        candidate.provider.status.model,
+        description.adapter_version,
+        spec.features,
+        spec.languages,
+        tuple(spec.options.items()) if spec.options else (),
+        request.regions,
+        spec.include_raw_response,
+    ).key(digest)
+
+
+def _key_maker(
+    preprocessing: str,
+    provider: str,
+    model: str,
+    adapter_version: int,
+    features: frozenset[Feature],
+    languages: tuple[str, ...],
+    options: tuple[tuple[str, str], ...],
+    regions: tuple[Rect, ...],
+    raw_response: bool,
+) -> KeyMaker:
+    return KeyMaker(
         KeyParts(
-            content_digest=digest,
-            preprocessing=request.preprocessing,
-            provider=candidate.provider.description.name,
-            model=candidate.provider.status.model,
-            adapter_version=candidate.provider.description.adapter_version,
-            features=spec.features,
+            preprocessing=preprocessing,
+            provider=provider,
+            model=model,
+            adapter_version=adapter_version,
+            features=features,
             schema_version=SCHEMA_VERSION,
-            languages=spec.languages,
-            options=spec.options,
-            regions=request.regions,
-            raw_response=spec.include_raw_response,
+            languages=languages,
+            options=dict(options),
+            regions=regions,
+            raw_response=raw_response,
         )
     )
+
+
+_key_maker_of_whole_images = lru_cache(maxsize=64)(_key_maker)
 
 
 def _with_trail(recognition: Recognition, trail: Trail) -> Recognition:

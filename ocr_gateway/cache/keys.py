@@ -12,9 +12,8 @@ from ocr_gateway.model import Feature, Rect
 
 @dataclass(frozen=True, slots=True)
 class KeyParts:
-    """What the answer depends on. ``content_digest`` is the SHA-256 of the image as the gateway received it."""
+    """What the answer depends on, besides the image."""
 
-    content_digest: bytes
     preprocessing: str
     provider: str
     model: str
@@ -32,25 +31,33 @@ def digest_of(content: bytes) -> bytes:
     return hashlib.sha256(content).digest()
 
 
-def cache_key(parts: KeyParts) -> str:
-    """64 hexadecimal digits: the SHA-256 of the parts in a form in which no two different ones look the same."""
-    canonical = json.dumps(
-        [
-            parts.schema_version,
-            parts.content_digest.hex(),
-            parts.preprocessing,
-            parts.provider,
-            parts.model,
-            parts.adapter_version,
-            sorted(feature.value for feature in parts.features),
-            list(parts.languages),
-            sorted(parts.options.items()),
-            [_sides(region) for region in parts.regions],
-            parts.raw_response,
-        ],
-        separators=(",", ":"),
-    )
-    return hashlib.sha256(canonical.encode()).hexdigest()
+class KeyMaker:
+    """Makes the keys of images that are read in one way: what they have in common is hashed once."""
+
+    def __init__(self, parts: KeyParts) -> None:
+        canonical = json.dumps(
+            [
+                parts.schema_version,
+                parts.preprocessing,
+                parts.provider,
+                parts.model,
+                parts.adapter_version,
+                sorted(feature.value for feature in parts.features),
+                list(parts.languages),
+                sorted(parts.options.items()),
+                [_sides(region) for region in parts.regions],
+                parts.raw_response,
+            ],
+            separators=(",", ":"),
+        )
+        self._start = hashlib.sha256(canonical.encode())
+
+    def key(self, content_digest: bytes) -> str:
+        """64 hexadecimal digits, the SHA-256 of the parts, in a form in which no two different ones look the same, and
+        of the image's SHA-256 (32 bytes), as the gateway received it."""
+        whole = self._start.copy()
+        whole.update(content_digest)
+        return whole.hexdigest()
 
 
 def _sides(region: Rect) -> list[float]:

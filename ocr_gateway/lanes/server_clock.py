@@ -44,7 +44,7 @@ class ServerClock:
 
     def heard(self, sent: float, received: float, server: float) -> None:
         """A reading ``server`` of the server's clock came with the answer to what was sent."""
-        sample = _Sample((sent + received) / 2 - server, (received - sent) / 2, received)
+        sample = _Sample((sent + received) / 2 - server, (received - sent) / 2, sent)
         self._samples = deque(each for each in self._samples if received - each.at <= _KEEP_S)
         if any(
             abs(each.offset_s - sample.offset_s) > each.error_at(received) + sample.error_s for each in self._samples

@@ -26,7 +26,8 @@ _ANSWER_WITHIN_S = 0.25
 
 _MAX_LEAD_S = 0.1
 _MAX_READINGS = 4
-_LEAD_DECAY = 0.8
+_ARRIVALS = 3
+"""Where answers come late so often in a row, slots are asked for later by the least of it: else none could be used."""
 
 _log = structlog.get_logger("ocr_gateway.lanes")
 
@@ -90,7 +91,7 @@ class SharedRate:
         self._correction = 0
         self._wanted = 0
         self._factor = 1.0
-        self._arrival_s = 0.0
+        self._arrivals_s: deque[float] = deque([0.0] * _ARRIVALS, maxlen=_ARRIVALS)
         self._readings = 0
         self._refusal = ""
         self._since_us = 0
@@ -165,20 +166,23 @@ class SharedRate:
             await asyncio.wait([self._worker])
             self._worker = None
         if self.sharing:
-            self.sharing = False
             self._give_back(len(self._slots))
+            leaving = self._request(LEAVE, self._clock())
+            self.sharing = False
             with suppress(RedisUnavailable, RedisRefused):
-                await self._script.ask(self._request(LEAVE, self._clock()))
+                await self._script.ask(leaving)
 
     # With Redis.
 
     async def _work(self) -> None:
         while True:
+            due = True
             with suppress(TimeoutError):
                 async with asyncio.timeout(self._heartbeat_s):
                     await self._wake.wait()
+                    due = False
             self._wake.clear()
-            if self._link.in_use:
+            if self._link.in_use and (due or self._wanted or not self.sharing or not self._since_us):
                 await self._ask()
 
     async def _ask(self) -> None:
@@ -204,6 +208,7 @@ class SharedRate:
                 self._receive(grant, self._clock())
             elif grant.since_us != self._since_us:
                 self._since_us = 0
+                self._wanted = max(self._wanted, request.wanted)
                 self._wake.set()
         self._tell()
 
@@ -214,7 +219,7 @@ class SharedRate:
         return SlotRequest(
             wanted=wanted,
             factor=self._factor,
-            lead_s=min(_MAX_LEAD_S, max(0.0, self._arrival_s - self._late_tolerance_s / 2)),
+            lead_s=min(_MAX_LEAD_S, max(0.0, min(self._arrivals_s) - self._late_tolerance_s / 2)),
             deadline_us=round(clock.server(now + _ANSWER_WITHIN_S) * 1e6) if clock.known else 0,
             correction=self._correction if self._counters else 0,
             returned=returned,
@@ -237,7 +242,7 @@ class SharedRate:
         if not self.sharing and self._worth_another_reading(received):
             self._wake.set()
             return
-        self._arrival_s = max(received - clock.local(grant.now_us / 1e6), self._arrival_s * _LEAD_DECAY)
+        self._arrivals_s.append(received - clock.local(grant.now_us / 1e6))
         self.replicas = max(self._min_replicas, grant.replicas)
         for counter in self._counters:
             counter.learn(self._wall(received), grant.day_used if counter.period is Period.DAY else grant.month_used)
@@ -246,6 +251,8 @@ class SharedRate:
             self._slots.append(slot)
             if self._own is not None:
                 self._own.record(slot.at)
+        if self._slots:
+            self._wanted = 0  # who asked meanwhile is told, and asks again where these do not suffice
         self._away = False
         if not self.sharing:
             self.sharing = True

@@ -22,8 +22,8 @@ class SlotRequest:
 
     ``correction`` is what days and months are to count besides. ``returned`` says that calls may have been made without
     Redis; ``sent_ages_s`` are this replica's. ``unused_us`` are slots of earlier grants. ``since_us`` is the state that
-    the replica knows, 0 for none; where it is 0, or returned, ``held_ages_s`` are its calls with slots of Redis. No slot
-    is granted before ``lead_s`` from now, and nothing is done after ``deadline_us``.
+    the replica knows, 0 for none; where it is 0, or returned, ``held_ages_s`` are its calls with slots of Redis. No
+    slot is granted before ``lead_s`` from now, and nothing is done after ``deadline_us``.
     """
 
     wanted: int

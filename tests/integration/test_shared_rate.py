@@ -8,6 +8,7 @@ import random
 import time
 from collections.abc import AsyncIterator
 from datetime import UTC, datetime
+from itertools import pairwise
 
 import pytest
 
@@ -17,7 +18,7 @@ from ocr_gateway.lanes.shared_rate import SharedRate
 from ocr_gateway.lanes.slot_script import LEAVE, SlotGrant, SlotRequest, SlotScript
 from ocr_gateway.model import Quota
 from ocr_gateway.redis_link import RedisLink
-from tests.fakes.redis_server import RedisServer, eventually
+from tests.fakes.redis_server import RedisServer, eventually, redis_cluster
 
 FIFTY = Quota(requests_per_second=50)
 SHORT_TIMEOUT_S = 0.06
@@ -172,7 +173,7 @@ async def test_a_single_call_begins_at_once_on_an_idle_lane(server: RedisServer)
 
 
 async def test_a_stalled_redis_costs_less_than_100_ms_and_is_used_again(server: RedisServer) -> None:
-    """While Redis is stopped calls go on at the share after the link's time-out; when it goes on, permits are shared again."""
+    """While Redis is stopped calls go on at the share after the link's time-out; later they are shared again."""
     async with fleet(server.url, 1, known=3, timeout_s=SHORT_TIMEOUT_S) as [replica]:
         server.stop_signal()
         asked = time.monotonic()
@@ -241,6 +242,18 @@ async def test_a_full_redis_still_shares_the_quota() -> None:
         assert len((await lane.ask(SlotRequest(3))).slots_us) == 3
 
 
+async def test_a_cluster_keeps_a_lanes_keys_together() -> None:
+    """On a cluster of three masters replicas share the quota as on one server."""
+    async with redis_cluster() as nodes:
+        url = "redis+cluster://" + ",".join(f"127.0.0.1:{node.port}" for node in nodes)
+        async with fleet(url, 2) as replicas:
+            for replica in replicas:
+                replica.want(20)
+            await eventually(lambda: len(all_calls(replicas)) == 40)
+            assert worst_second(all_calls(replicas)) <= 50
+            assert sum(replica.rate.permits_shared for replica in replicas) == 40
+
+
 async def test_the_script_and_the_window_give_the_same_slots(server: RedisServer) -> None:
     """Any sequence of grants and give-backs gives the slots that RateWindow gives for the same times."""
     chance = random.Random(3)
@@ -257,10 +270,14 @@ async def test_the_script_and_the_window_give_the_same_slots(server: RedisServer
                 window.start_cold(now)
             window.slow_to(factor)
             for slot in unused:
-                window.give_back(min(window.recent(now - 100), key=lambda at, slot=slot: abs(at - slot / 1e6)))
+                window.give_back(_nearest(window.recent(now - 100), slot / 1e6))
             slots = window.next_slots(now, len(grant.slots_us))
             assert [slot / 1e6 for slot in grant.slots_us] == pytest.approx(slots, abs=2e-4)
             granted = list(grant.slots_us)
+
+
+def _nearest(times: list[float], at: float) -> float:
+    return min(times, key=lambda time: abs(time - at))
 
 
 async def test_replicas_that_are_back_keep_to_their_share_until_all_are(server: RedisServer) -> None:
@@ -274,13 +291,13 @@ async def test_replicas_that_are_back_keep_to_their_share_until_all_are(server: 
         back = SlotRequest(4, returned=True, known_replicas=3)
         for lane, stretch in ((a, 3.0), (b, 1.5), (c, 1.0)):
             slots = (await lane.ask(back)).slots_us
-            assert [after - before for before, after in zip(slots[1:], slots[2:], strict=False)] == pytest.approx(
+            assert [after - before for before, after in pairwise(slots[1:])] == pytest.approx(
                 [even_us * stretch] * 2, abs=2
             )
 
 
 async def test_calls_made_without_redis_count_when_it_is_back(server: RedisServer) -> None:
-    """A replica that made 50 calls in the last half second gets its next slot when the first of them is a window old."""
+    """A replica that made 50 calls in half a second gets its next slot when the first is a window old."""
     async with script(server.url) as lane:
         grant = await lane.ask(SlotRequest(1, returned=True, sent_ages_s=tuple(0.01 * age for age in range(1, 51))))
         assert (grant.slots_us[0] - grant.now_us) / 1e6 == pytest.approx(1.02 - 0.5, abs=1e-4)

@@ -8,13 +8,12 @@ from typing import Any
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ocr_gateway.cache.keys import KeyParts, cache_key
+from ocr_gateway.cache.keys import KeyMaker, KeyParts
 from ocr_gateway.model import Feature, Rect
 
 WORDS = st.text(max_size=6)
 SIDES = st.integers(0, 9) | st.floats(0, 100, allow_nan=False)
 PART: dict[str, st.SearchStrategy[Any]] = {
-    "content_digest": st.binary(min_size=32, max_size=32),
     "preprocessing": WORDS,
     "provider": WORDS,
     "model": WORDS,
@@ -27,6 +26,12 @@ PART: dict[str, st.SearchStrategy[Any]] = {
     "raw_response": st.booleans(),
 }
 PARTS = st.builds(KeyParts, **PART)
+DIGESTS = st.binary(min_size=32, max_size=32)
+DIGEST = b"d" * 32
+
+
+def cache_key(parts: KeyParts, digest: bytes = DIGEST) -> str:
+    return KeyMaker(parts).key(digest)
 
 
 def test_every_part_is_tried() -> None:
@@ -50,7 +55,7 @@ def test_the_keys_of_different_parts_differ(one: KeyParts, two: KeyParts) -> Non
 @given(WORDS, WORDS)
 def test_neighbouring_words_do_not_run_together(left: str, right: str) -> None:
     """The same letters divided otherwise make another key."""
-    parts = KeyParts(b"d" * 32, left, right, "1", 1, frozenset({Feature.TEXT}), 1, languages=(left, right))
+    parts = KeyParts(left, right, "1", 1, frozenset({Feature.TEXT}), 1, languages=(left, right))
     for other in (
         replace(parts, preprocessing=left + right, provider=""),
         replace(parts, languages=(left + right,)),
@@ -70,6 +75,12 @@ def test_the_order_of_the_options_does_not_matter(parts: KeyParts) -> None:
 
 def test_equal_numbers_are_the_same_region() -> None:
     """A whole number, its float and a negative zero have one key."""
-    parts = KeyParts(b"d" * 32, "", "p", "1", 1, frozenset({Feature.TEXT}), 1)
+    parts = KeyParts("", "p", "1", 1, frozenset({Feature.TEXT}), 1)
     keys = {cache_key(replace(parts, regions=(Rect(x, 1, 2.0, 2),))) for x in (0, 0.0, -0.0)}
     assert len(keys) == 1
+
+
+@given(PARTS, DIGESTS, DIGESTS)
+def test_the_key_differs_with_the_image(parts: KeyParts, one: bytes, two: bytes) -> None:
+    """Another image read in the same way has another key."""
+    assert (cache_key(parts, one) == cache_key(parts, two)) == (one == two)

@@ -208,7 +208,7 @@ async def test_memory_alone() -> None:
 
 async def test_the_last_waiter_takes_the_call_with_it() -> None:
     """One of two waiters may leave; when both have, the call is cancelled and the next one begins anew."""
-    flights: SingleFlight[str] = SingleFlight()
+    flights: SingleFlight[str, str] = SingleFlight()
     begun = 0
     cancelled = asyncio.Event()
     release = asyncio.Event()
@@ -223,17 +223,17 @@ async def test_the_last_waiter_takes_the_call_with_it() -> None:
             raise
         return "done"
 
-    one, two = (asyncio.create_task(flights.run("k", call)) for _ in range(2))
+    one, two = (asyncio.create_task(flights.run("k", call, name)) for name in ("first", "second"))
     await asyncio.sleep(0)
     one.cancel()
     await asyncio.wait({one})
-    assert (begun, cancelled.is_set(), len(flights)) == (1, False, 1)
+    assert (begun, cancelled.is_set(), len(flights), flights.common("k")) == (1, False, 1, "first")
     two.cancel()
     await asyncio.wait({two})
     async with asyncio.timeout(5):
         await cancelled.wait()
-    assert len(flights) == 0
-    three = asyncio.create_task(flights.run("k", call))
+    assert (len(flights), flights.common("k")) == (0, None)
+    three = asyncio.create_task(flights.run("k", call, "third"))
     release.set()
-    assert await three == ("done", True)
+    assert await three == "done"
     assert begun == 2

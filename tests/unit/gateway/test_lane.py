@@ -480,7 +480,8 @@ def test_the_trail_tells_the_waits_apart() -> None:
         return queued, limited
 
     queued, limited = run_virtual(main())
-    assert (queued.queue_ms, queued.rate_limit_ms) == (pytest.approx(1000), 0)
+    assert queued.queue_ms == pytest.approx(1000)
+    assert queued.rate_limit_ms == 0
     assert limited.rate_limit_ms == pytest.approx(2040 - 100, abs=2)
     assert limited.queue_ms == pytest.approx(0, abs=1)
 
