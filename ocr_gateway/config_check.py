@@ -142,7 +142,7 @@ def _quota(quota: QuotaSettings) -> str:
         "a second": quota.requests_per_second,
         "a day": quota.requests_per_day,
         "a month": quota.requests_per_month,
-        "at one time": quota.max_concurrency,
+        "at one time": quota.quota.max_concurrency,
     }
     return ", ".join(f"{limit:g} {unit}" for unit, limit in limits.items() if limit) or "no limit"
 

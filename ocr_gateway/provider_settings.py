@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import os
 import re
 from collections.abc import Mapping
@@ -111,7 +112,9 @@ class QuotaSettings(SettingsSection):
     requests_per_second: float = Field(default=0.0, ge=0, description="A whole number, or below 1.")
     requests_per_day: int = Field(default=0, ge=0, description="Calls a day.")
     requests_per_month: int = Field(default=0, ge=0, description="Calls a calendar month.")
-    max_concurrency: int = Field(default=0, ge=0, description="Calls in progress, of this replica.")
+    max_concurrency: int | None = Field(
+        default=None, ge=0, description="Calls in progress, of all; none: twice requests_per_second; 0: no limit."
+    )
     margin: float = Field(
         default=0.02, ge=0, lt=1, description="The second is made longer by this share, for the network's jitter."
     )
@@ -132,7 +135,20 @@ class QuotaSettings(SettingsSection):
     @property
     def quota(self) -> Quota:
         """In the gateway's vocabulary."""
-        return Quota(self.requests_per_second, self.requests_per_day, self.requests_per_month, self.max_concurrency)
+        return Quota(
+            requests_per_second=self.requests_per_second,
+            requests_per_day=self.requests_per_day,
+            requests_per_month=self.requests_per_month,
+            max_concurrency=self._max_concurrency,
+            margin=self.margin,
+            period_offset_s=round(self.day_starts_utc_offset_h * 3600),
+        )
+
+    @property
+    def _max_concurrency(self) -> int:
+        if self.max_concurrency is None:
+            return math.ceil(2 * self.requests_per_second)
+        return self.max_concurrency
 
 
 class _ProviderPart(SettingsSection):

@@ -24,6 +24,7 @@ from ocr_gateway.model import (
     Priority,
     ProviderKind,
     ProviderState,
+    ProviderStatus,
     Recognition,
     RecognitionSpec,
     Rect,
@@ -308,7 +309,7 @@ def _fallbacks(fallbacks: Iterable[Fallback]) -> list[recognition_pb2.Fallback]:
 
 
 class LaneLoad(Protocol):
-    """How busy a lane is."""
+    """How a lane is: how busy, and whether calls go."""
 
     @property
     def in_progress(self) -> int:
@@ -318,6 +319,11 @@ class LaneLoad(Protocol):
     @property
     def waiting(self) -> int:
         """Items that wait for their turn."""
+        ...
+
+    @property
+    def state(self) -> tuple[ProviderState, str]:
+        """SERVING, or why no call goes now, with words for people."""
         ...
 
 
@@ -332,15 +338,18 @@ def provider_message(provider: Provider, lanes: Mapping[Feature, LaneLoad]) -> g
         state=_STATES[status.state],
         state_detail=status.detail,
         features=[
-            _feature_message(feature, support, lanes[feature])
+            _feature_message(feature, support, lanes[feature], status)
             for feature, support in sorted(description.features.items(), key=lambda pair: pair[0].value)
         ],
         languages=description.languages,
     )
 
 
-def _feature_message(feature: Feature, support: FeatureSupport, lane: LaneLoad) -> gateway_pb2.ProviderFeature:
+def _feature_message(
+    feature: Feature, support: FeatureSupport, lane: LaneLoad, status: ProviderStatus
+) -> gateway_pb2.ProviderFeature:
     limits = support.limits
+    state, detail = lane.state if status.state is ProviderState.SERVING else (status.state, status.detail)
     return gateway_pb2.ProviderFeature(
         feature=_FEATURE_NUMBERS[feature],
         limits=gateway_pb2.ImageLimits(
@@ -356,13 +365,21 @@ def _feature_message(feature: Feature, support: FeatureSupport, lane: LaneLoad) 
             max_concurrency=support.quota.max_concurrency,
             in_progress=lane.in_progress,
             waiting=lane.waiting,
+            requests_per_day=support.quota.requests_per_day,
+            requests_per_month=support.quota.requests_per_month,
         ),
         page_preference=_PREFERENCES[support.page_preference],
+        state=_STATES[state],
+        state_detail=detail,
     )
 
 
 def route_message(route: Route) -> gateway_pb2.Route:
     """A route as ListProviders shows it."""
     return gateway_pb2.Route(
-        name=route.name, feature=_FEATURE_NUMBERS[route.feature], providers=[each.provider for each in route.entries]
+        name=route.name,
+        feature=_FEATURE_NUMBERS[route.feature],
+        providers=[each.provider for each in route.entries],
+        weights={each.provider: each.weight for each in route.entries if each.weight is not None},
+        escalate_below=route.escalate_below,
     )

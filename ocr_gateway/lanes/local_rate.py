@@ -21,7 +21,7 @@ class LocalRate:
     ) -> None:
         self._window: RateWindow | None = None
         if quota.requests_per_second:
-            self._window = RateWindow(Spacing.of(quota.requests_per_second))
+            self._window = RateWindow(Spacing.of(quota.requests_per_second, quota.margin))
             self._window.start_cold(clock())
         self._counters = period_counters(quota, period_offset_s)
         self._wall_clock = wall_clock

@@ -69,10 +69,10 @@ def _redis_lines(runs: dict[str, int], calls: int) -> list[str]:
     return [
         goal_line("Redis commands for a rate decision", f"{granting:.3f}", "≤ 0.1", reached=granting <= 0.1),
         (
-            f"- the same with what is not for a decision (each replica is seen every 2 s in each of its 3 lanes, and gives "
-            f"unused slots back): {all_runs:.3f}"
+            f"- the same with what is not for a decision (each replica is seen every 2 s in each of its 3 lanes, and "
+            f"gives unused slots back): {all_runs:.3f}"
         ),
-        f"- scripts run in Redis in all, a call, the cache's leases and results included: {runs['evalsha'] / calls:.2f}",
+        f"- scripts run in Redis a call, with those of the cache's leases and results: {runs['evalsha'] / calls:.2f}",
     ]
 
 

@@ -57,8 +57,8 @@ async def measure(folder: Path) -> list[str]:
     ratio = heavy / max(1, light)
     return [
         (
-            f"Fair turns: one gateway, {QUOTA} calls a second. One stream holds {queued} queued images ({left} at the end), "
-            f"and another caller sends {tries} single images, one after the other."
+            f"Fair turns: one gateway, {QUOTA} calls a second. One stream holds {queued} queued images ({left} at the "
+            f"end), and another caller sends {tries} single images, one after the other."
         ),
         "",
         "| gateway | turns of others before its own: p50, p99, most | ms to the answer: p50, p99 |",
@@ -76,9 +76,7 @@ async def measure(folder: Path) -> list[str]:
     ]
 
 
-async def _try_single_images(
-    stub: OcrGatewayServiceStub, pages: NumberedPages, others: TimedLoad
-) -> list[tuple[int, float]]:
+async def _try_single_images(stub: Any, pages: NumberedPages, others: TimedLoad) -> list[tuple[int, float]]:
     """For each image the answers that others got between its sending and its own answer, and the milliseconds.
 
     The provider answers at once, so that answers are turns; one that was on its way already counts against us.
@@ -96,7 +94,7 @@ async def _try_single_images(
 
 
 @asynccontextmanager
-async def _backlog(fleet: Fleet, stub: OcrGatewayServiceStub, count: int) -> AsyncIterator[TimedLoad]:
+async def _backlog(fleet: Fleet, stub: Any, count: int) -> AsyncIterator[TimedLoad]:
     """A stream of so many images, nearly all of which wait in the gateway; dropped in the end."""
     load = TimedLoad()
     pages = NumberedPages.of_size(IMAGE_BYTES, range(10 * QUEUED, 10 * QUEUED + count))
@@ -113,7 +111,7 @@ async def _backlog(fleet: Fleet, stub: OcrGatewayServiceStub, count: int) -> Asy
         await asyncio.wait([stream])
 
 
-async def _weighed(fleet: Fleet, stub: OcrGatewayServiceStub) -> tuple[int, int]:
+async def _weighed(fleet: Fleet, stub: Any) -> tuple[int, int]:
     """Calls of a tenant of weight 3 and of one of weight 1 while both have images waiting."""
     wanted = scaled(WEIGHED_ANSWERS, 80)
     loads: dict[str, TimedLoad] = {"heavy": TimedLoad(), "light": TimedLoad()}
@@ -125,10 +123,10 @@ async def _weighed(fleet: Fleet, stub: OcrGatewayServiceStub) -> tuple[int, int]
         streams.append(asyncio.create_task(sending))
     try:
         async with asyncio.timeout(_FILL_TIMEOUT_S):
-            while await _waiting(stub) < wanted or not all(load.answered for load in loads.values()):
+            while await _waiting(stub) < wanted or not all(load.answered for load in loads.values()):  # noqa: ASYNC110 - a server's state
                 await asyncio.sleep(0.05)
             before = {tenant: load.answered for tenant, load in loads.items()}
-            while sum(load.answered for load in loads.values()) - sum(before.values()) < wanted:
+            while sum(load.answered for load in loads.values()) - sum(before.values()) < wanted:  # noqa: ASYNC110
                 await asyncio.sleep(0.05)
     finally:
         for stream in streams:
@@ -137,7 +135,7 @@ async def _weighed(fleet: Fleet, stub: OcrGatewayServiceStub) -> tuple[int, int]
     return loads["heavy"].answered - before["heavy"], loads["light"].answered - before["light"]
 
 
-async def _waiting(stub: OcrGatewayServiceStub) -> int:
+async def _waiting(stub: Any) -> int:
     """Items that wait for their turn at the gateway."""
     listed = await stub.ListProviders(gateway_pb2.ListProvidersRequest())
     return sum(feature.quota.waiting for provider in listed.providers for feature in provider.features)

@@ -65,8 +65,8 @@ async def _with_faults(fleet: Fleet) -> list[str]:
     happened = ", ".join(f"{count} {name}" for name, count in sorted(stats["faults"].items()))
     return [
         (
-            f"Faults: 5 % HTTP 500, 2 % resets, 1 % hangs (given up after 10 s), 1 % malformed bodies, bursts of error 18 "
-            f"({FAULTS['throttle_burst']} requests every {FAULTS['throttle_every']});"
+            f"Faults: 5 % HTTP 500, 2 % resets, 1 % hangs (given up after 10 s), 1 % malformed bodies, bursts of error "
+            f"18 ({FAULTS['throttle_burst']} requests every {FAULTS['throttle_every']});"
         ),
         (
             f"{len(pages)} images of {pages.image_bytes / 1000:.0f} KB, {QUOTA} a second, {REPLICAS} replicas, "
@@ -102,8 +102,8 @@ async def _with_outage(fleet: Fleet) -> list[str]:
     back_s = next((at - outage.ended for at in load.times_s if at > outage.ended), float("nan"))
     return [
         (
-            f"An outage: the provider resets every connection for {OUTAGE_S:.0f} s in the middle of {len(pages)} images, "
-            f"which take {took_s:.1f} s in all."
+            f"An outage: the provider resets every connection for {OUTAGE_S:.0f} s in the middle of {len(pages)} "
+            f"images, which take {took_s:.1f} s in all."
         ),
         "",
         _answers_line(load, pages),

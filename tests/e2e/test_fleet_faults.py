@@ -26,9 +26,7 @@ async def test_every_kind_of_fault(tmp_path: Path) -> None:
     ):
         items = list(images.items())
         async with asyncio.timeout(120):
-            await asyncio.gather(
-                *(stream_items(fleet.gateways[n % 2].address, items[n::4], load) for n in range(4))
-            )
+            await asyncio.gather(*(stream_items(fleet.gateways[n % 2].address, items[n::4], load) for n in range(4)))
         stats = await fleet.standin.stats()
         attempts = await fleet.metric("ocrmux_provider_attempts_total", feature="text")
         billed = await fleet.metric("ocrmux_billed_units_total", feature="text")

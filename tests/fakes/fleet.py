@@ -186,7 +186,8 @@ async def component_is(address: str, name: str, serving: bool) -> bool:
     async with grpc.aio.insecure_channel(address) as channel:
         request = health_pb2.HealthCheckRequest(service=name)
         try:
-            answer = await health_pb2_grpc.HealthStub(channel).Check(request, timeout=10)
+            health: Any = health_pb2_grpc.HealthStub(channel)
+            answer = await health.Check(request, timeout=10)
         except grpc.aio.AioRpcError as error:
             if error.code() is grpc.StatusCode.NOT_FOUND:
                 return False

@@ -86,7 +86,7 @@ providers:
 """
     settings = load(tmp_path, text)
     features = baidu(settings).features
-    assert features.text.quota.quota == Quota(50, 1000, 0, 9)
+    assert features.text.quota.quota == Quota(50, 1000, 0, 9, period_offset_s=8 * 3600)
     assert (features.text.endpoint, features.text.quota.day_starts_utc_offset_h) == ("accurate", 8)
     assert features.table.quota.requests_per_second == 30
     assert baidu(settings).credentials.api_key.env == "BAIDU_API_KEY"

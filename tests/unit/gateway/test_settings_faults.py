@@ -225,7 +225,7 @@ def test_the_summary_says_what_is_missing_and_no_secret(tmp_path: Path, monkeypa
             "  baidu        baidu; not configured: the environment variable BAIDU_SECRET_KEY is not set; "
             "https://aip.baidubce.com"
         ),
-        "  baidu text   50 a second",
+        "  baidu text   50 a second, 100 at one time",
         "  main           text: rapidocr (3), baidu (1); escalates below 0.9",
         "  default-table  table: baidu",
         "  store   Redis",
