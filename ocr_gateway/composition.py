@@ -258,13 +258,16 @@ def _build_lanes(
     replica = secrets.token_hex(8)
     chance = random.SystemRandom()
     lanes: dict[LaneKey, Lane] = {}
+    rates: list[RateLimit] = []
     for provider in providers:
         description = provider.description
         for feature, support in description.features.items():
+            rate = _build_rate(settings, description.name, description.kind, feature, support.quota, link, replica)
+            rates.append(rate)
             lanes[description.name, feature] = Lane(
                 description.name,
                 support.quota,
-                _build_rate(settings, description.name, description.kind, feature, support.quota, link, replica),
+                rate,
                 policy=policy,
                 weight_of=settings.tenant_weight,
                 until_ready=provider.until_ready,
@@ -272,6 +275,8 @@ def _build_lanes(
                 clock=time.monotonic,
                 random_source=chance,
             )
+    shared = [rate for rate in rates if isinstance(rate, SharedRate)]
+    metrics.rate_commands_of(lambda: sum(rate.script_calls for rate in shared))
     return lanes
 
 

@@ -66,11 +66,12 @@ STORE_ERRORS = Metric("ocrmux_cache_store_errors_total", _C, (), "Failures and t
 STORE_IN_USE = Metric("ocrmux_cache_store_in_use", _G, (), "1 while the cache's second level is in use")
 QUOTA_SHARED = Metric("ocrmux_quota_shared", _G, (), "1 while quotas are shared through Redis")
 REDIS_COMMANDS = Metric("ocrmux_redis_commands_total", _C, (), "Commands sent to Redis")
+RATE_COMMANDS = Metric("ocrmux_rate_commands_total", _C, (), "Those of them that were for the rate limits")
 
 METRICS: tuple[Metric, ...] = (
     *(LANE_DEPTH, LANE_IN_PROGRESS, LANE_QUEUE, LANE_RATE_LIMIT, LANE_PERMITS, LANE_REFUSALS),
     *(ATTEMPTS, ATTEMPT_TIME, RETRIES, BILLED, CIRCUIT),
-    *(CACHE_LOOKUPS, STORE_ERRORS, STORE_IN_USE, QUOTA_SHARED, REDIS_COMMANDS),
+    *(CACHE_LOOKUPS, STORE_ERRORS, STORE_IN_USE, QUOTA_SHARED, REDIS_COMMANDS, RATE_COMMANDS),
 )
 """All of them, in the order of docs/operations.md."""
 
@@ -98,7 +99,9 @@ class GatewayMetrics:
         self._store_in_use = _gauge(STORE_IN_USE, self.registry)
         self._quota_shared = _gauge(QUOTA_SHARED, self.registry)
         self._commands = _CountElsewhere(REDIS_COMMANDS)
+        self._rate_commands = _CountElsewhere(RATE_COMMANDS)
         self.registry.register(self._commands)
+        self.registry.register(self._rate_commands)
 
     def lane(self, provider: str, feature: Feature) -> LaneMetrics:
         """Those of one lane; its labels are looked up here, once."""
@@ -136,6 +139,10 @@ class GatewayMetrics:
     def redis_commands_of(self, commands: Callable[[], int]) -> None:
         """Where the number of commands sent so far is read off; it must not fall."""
         self._commands.count = commands
+
+    def rate_commands_of(self, commands: Callable[[], int]) -> None:
+        """Where the number of those for the rate limits is read off; it must not fall."""
+        self._rate_commands.count = commands
 
 
 class LaneMetrics:

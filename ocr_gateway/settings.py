@@ -61,7 +61,7 @@ class CacheSettings(SettingsSection):
         default=4 * MIB, ge=0, description="Second level, one value; larger ones are not kept."
     )
     ttl_s: float = Field(default=24 * 3600.0, gt=0, description="Both levels; the second with 10 % jitter.")
-    store_timeout_s: float = Field(default=0.1, gt=0, description="The most that the second level may cost an item.")
+    store_timeout_s: float = Field(default=0.1, gt=0, description="The most that the SQLite file may cost an item.")
     store_rest_s: float = Field(default=5.0, gt=0, description="The SQLite file is bypassed so long when it fails.")
     lease_s: float = Field(
         default=10.0, gt=0, description="A replica that reads an image for all dies: the others wait at most so long."
@@ -82,7 +82,9 @@ class RedisSettings(SettingsSection):
         "redis+sentinel://HOST:PORT,HOST:PORT/MASTER; rediss for TLS; empty: none. One with a password comes from the "
         "environment, or as {file: PATH}.",
     )
-    timeout_s: float = Field(default=0.1, gt=0, description="Of one command.")
+    timeout_s: float = Field(
+        default=0.09, gt=0, description="Of one command, and so the most that Redis costs an item."
+    )
     rest_s: float = Field(default=1.0, gt=0, description="A Redis that failed is tried again so often.")
     max_connections: int = Field(default=64, ge=1, description="Of this replica.")
     replicas: int | None = Field(

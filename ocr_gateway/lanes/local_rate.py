@@ -12,18 +12,15 @@ from ocr_gateway.model import Quota
 class LocalRate:
     """Permits under ``quota``, whose zeros mean no limit. Begins without bursts: what ran before it is unknown.
 
-    ``wall_clock`` gives seconds since 1970; days and months begin at midnight of UTC + ``period_offset_s``. Their
-    counts are lost with the process.
+    ``wall_clock`` gives seconds since 1970; the counts of days and months are lost with the process.
     """
 
-    def __init__(
-        self, quota: Quota, *, clock: Callable[[], float], wall_clock: Callable[[], float], period_offset_s: int = 0
-    ) -> None:
+    def __init__(self, quota: Quota, *, clock: Callable[[], float], wall_clock: Callable[[], float]) -> None:
         self._window: RateWindow | None = None
         if quota.requests_per_second:
             self._window = RateWindow(Spacing.of(quota.requests_per_second, quota.margin))
             self._window.start_cold(clock())
-        self._counters = period_counters(quota, period_offset_s)
+        self._counters = period_counters(quota)
         self._wall_clock = wall_clock
         self.permits_local = 0
 

@@ -80,7 +80,7 @@ class PeriodCounter:
             self._used = self._used_by_all = 0
 
 
-def period_counters(quota: Quota, offset_s: int) -> tuple[PeriodCounter, ...]:
+def period_counters(quota: Quota) -> tuple[PeriodCounter, ...]:
     """A counter for each period that the quota limits; the month's first, as the one that lasts longer."""
     limits = ((Period.MONTH, quota.requests_per_month), (Period.DAY, quota.requests_per_day))
-    return tuple(PeriodCounter(period, limit, offset_s) for period, limit in limits if limit)
+    return tuple(PeriodCounter(period, limit, quota.period_offset_s) for period, limit in limits if limit)

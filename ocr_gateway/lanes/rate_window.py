@@ -135,16 +135,15 @@ class RateWindow:
         return [slot for slot in self._log if slot > now - self.spacing.window_s]
 
     def _next(self, now: float) -> float:
-        slot = max(now, self._even - self._burst_s(now))
+        slot = max(now, self._even - self.spacing.burst_s)
+        if slot < self._cold_until:  # until then, or until its even turn, there are no bursts
+            slot = max(slot, min(self._even, self._cold_until))
         if self._log:
             slot = max(slot, self._log[-1])
         behind = len(self._log) - self.spacing.calls
         if behind >= 0:
             slot = max(slot, self._log[behind] + self.spacing.window_s)
         return slot
-
-    def _burst_s(self, now: float) -> float:
-        return 0.0 if now < self._cold_until else self.spacing.burst_s
 
     @property
     def _cost_s(self) -> float:

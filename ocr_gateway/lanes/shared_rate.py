@@ -61,7 +61,6 @@ class SharedRate:
         clock: Callable[[], float],
         wall_clock: Callable[[], float],
         replicas: int = 1,
-        period_offset_s: int = 0,
         late_tolerance_s: float = 0.008,
         lease_s: float = 0.25,
         heartbeat_s: float = 2.0,
@@ -78,12 +77,10 @@ class SharedRate:
         self._lease_s = lease_s
         self._heartbeat_s = heartbeat_s
         self._min_replicas = max(1, replicas)
-        self._script = SlotScript(
-            link, name, quota, replica=replica, period_offset_s=period_offset_s, recovery_s=recovery_s
-        )
-        self._spacing = Spacing.of(rate) if rate else None
+        self._script = SlotScript(link, name, quota, replica=replica, recovery_s=recovery_s)
+        self._spacing = Spacing.of(rate, quota.margin) if rate else None
         self._own = RateWindow(self._spacing) if self._spacing else None
-        self._counters = period_counters(quota, period_offset_s)
+        self._counters = period_counters(quota)
         self._server_clock = ServerClock()
         self._slots: deque[_Slot] = deque()
         self._unused: list[_Slot] = []

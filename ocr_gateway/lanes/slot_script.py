@@ -63,17 +63,15 @@ class SlotScript:
     that are not do.
     """
 
-    def __init__(
-        self, link: RedisLink, name: str, quota: Quota, *, replica: str, period_offset_s: int, recovery_s: float
-    ) -> None:
+    def __init__(self, link: RedisLink, name: str, quota: Quota, *, replica: str, recovery_s: float) -> None:
         rate = quota.requests_per_second
         self._link = link
         self._script = Script.load("ocr_gateway.lanes", "take_slots")
-        self._spacing = Spacing.of(rate) if rate else _ANY_RATE
+        self._spacing = Spacing.of(rate, quota.margin) if rate else _ANY_RATE
         self._keys = [f"ocrmux:rate:{{{name}}}:{part}" for part in ("state", "slots", "replicas", "used")]
         self._quota = quota
         self._replica = replica
-        self._period_offset_s = period_offset_s
+        self._period_offset_s = quota.period_offset_s
         self._recovery_s = recovery_s
         self.calls = 0
 

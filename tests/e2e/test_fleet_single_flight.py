@@ -12,6 +12,7 @@ from typing import Any
 
 import grpc
 
+from ocrmux.gateway.v1 import gateway_pb2
 from ocrmux.ocr.v1 import recognition_pb2
 from tests.fakes.fleet import (
     Fleet,
@@ -31,9 +32,14 @@ LEASE_S = 2.0
 WINDOW = {"stream_max_items": 300}
 
 
-async def calls_under_way(fleet: Fleet) -> int:
-    """What the provider is reading now."""
-    return int((await fleet.standin.stats())["in_progress"])
+async def one_call(fleet: Fleet) -> bool:
+    """Whether the provider is reading one image now."""
+    return bool((await fleet.standin.stats())["in_progress"] == 1)
+
+
+async def failed(fleet: Fleet) -> bool:
+    """Whether the provider has refused a call as told."""
+    return bool((await fleet.standin.stats())["errors"])
 
 
 async def idle(fleet: Fleet) -> bool:
@@ -52,7 +58,7 @@ async def test_a_thousand_requests_for_one_image(tmp_path: Path) -> None:
     """1000 unary and streamed ones at both replicas make one call; one answer says MISS, and the rest cost nothing."""
     require_redis()
     [image] = images_of(1).values()
-    load, unary = Load(), []
+    load = Load()
     async with (
         RedisServer() as redis,
         running_fleet(tmp_path, replicas=2, redis=redis, standin={"latency_s": 1.5}, **WINDOW) as fleet,
@@ -64,9 +70,9 @@ async def test_a_thousand_requests_for_one_image(tmp_path: Path) -> None:
             stream_items(addresses[n % 2], [(f"{n}-{each}", image) for each in range(150)], load) for n in range(4)
         ]
         async with asyncio.timeout(60):
-            unary, *_ = await asyncio.gather(
-                asyncio.gather(*(recognize_one(stubs[n % 8], image) for n in range(400))), *streams
-            )
+            sent = [asyncio.create_task(recognize_one(stubs[n % 8], image)) for n in range(400)]
+            await asyncio.gather(*streams)
+            unary = await asyncio.gather(*sent)
         stats = await fleet.standin.stats()
     answers = [*unary, *load.answers.values()]
     outcomes = Counter(recognition_pb2.CacheOutcome.Name(a.provenance.cache)[14:] for a in answers)
@@ -118,11 +124,6 @@ async def test_the_leader_dies(tmp_path: Path) -> None:
     assert stats["billed_units"] == sum(answer.provenance.billed_units for answer in answers) == 1
 
 
-async def one_call(fleet: Fleet) -> bool:
-    """Whether the provider is reading one image now."""
-    return await calls_under_way(fleet) == 1
-
-
 async def test_waiters_leave(tmp_path: Path) -> None:
     """Who leaves, the first one included, takes nothing from the others; with the last one gone the call is ended."""
     images = list(images_of(3).values())
@@ -136,6 +137,7 @@ async def test_waiters_leave(tmp_path: Path) -> None:
         async with asyncio.timeout(30):
             answers = await asyncio.gather(*rest[1:])
         assert {answer.document.pages[0].text for answer in answers} == {text_of(images[0])}
+        assert {answer.provenance.cache for answer in answers} == {recognition_pb2.CACHE_OUTCOME_COALESCED}
         assert (await fleet.standin.stats())["requests"] == 1
 
         for call in await started(fleet, stub, images[1], 3):
@@ -159,18 +161,10 @@ async def test_waiters_leave(tmp_path: Path) -> None:
 
 
 async def started(fleet: Fleet, stub: Any, image: bytes, count: int) -> list[asyncio.Task[Any]]:
-    """So many requests for the image, in this order, the provider being asked and all others waiting for it."""
+    """So many requests for the image, in this order: the provider is asked, and the others have come after that."""
     first = asyncio.create_task(recognize_one(stub, image))
     await until(lambda: one_call(fleet))
     others = [asyncio.create_task(recognize_one(stub, image)) for _ in range(count - 1)]
-    await until(lambda: shared_by(fleet, count))
+    for _ in range(2):  # by the same connection: the second one is sent after the others, and so answered after them
+        await stub.ListProviders(gateway_pb2.ListProvidersRequest())
     return [first, *others]
-
-
-async def shared_by(fleet: Fleet, count: int) -> bool:
-    return True
-
-
-async def failed(fleet: Fleet) -> bool:
-    """Whether the provider has refused a call as told."""
-    return bool((await fleet.standin.stats())["errors"])

@@ -74,7 +74,9 @@ class ScriptedProvider:
         self.closed = False
         self.progress = asyncio.Condition()
         self._status = ProviderStatus(state, model="scripted-1")
-        support = FeatureSupport(limits or ImageLimits(), PagePreference.UNTOUCHED, quota=Quota(max_concurrency=max_concurrency))
+        support = FeatureSupport(
+            limits or ImageLimits(), PagePreference.UNTOUCHED, quota=Quota(max_concurrency=max_concurrency)
+        )
         self._description = ProviderDescription(
             name, name.title(), ProviderKind.EMBEDDED, dict.fromkeys(features, support)
         )

@@ -36,9 +36,7 @@ async def provider() -> AsyncIterator[RapidOcrProvider]:
 
 
 async def read(provider: RapidOcrProvider, image: bytes, **options: str) -> Page:
-    call = ProviderCall(
-        image=image, media_type="", width=1, height=1, feature=Feature.TEXT, options=options
-    )
+    call = ProviderCall(image=image, media_type="", width=1, height=1, feature=Feature.TEXT, options=options)
     return (await provider.recognize(call)).page
 
 

@@ -94,7 +94,7 @@ async def test_its_own_answer_comes_on_request() -> None:
     provider = TesseractProvider()
     await provider.start()
     asked = call()
-    asked = ProviderCall(asked.image, "image/png", 1, 1, asked.features, include_raw_response=True)
+    asked = ProviderCall(asked.image, "image/png", 1, 1, asked.feature, include_raw_response=True)
     assert (await provider.recognize(asked)).raw_response.startswith(TSV_HEAD.encode())
     await provider.close()
 

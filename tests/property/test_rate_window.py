@@ -277,10 +277,9 @@ def test_no_day_and_no_month_holds_more_than_its_quota(steps: list[float], day: 
     offset_s = 8 * 3600
     clocks = _Clocks(datetime(2026, 1, 29, tzinfo=UTC))
     rate = LocalRate(
-        Quota(requests_per_day=day, requests_per_month=month),
+        Quota(requests_per_day=day, requests_per_month=month, period_offset_s=offset_s),
         clock=clocks.clock,
         wall_clock=clocks.wall_clock,
-        period_offset_s=offset_s,
     )
     days: dict[str, int] = {}
     months: dict[str, int] = {}

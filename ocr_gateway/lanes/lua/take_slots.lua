@@ -174,11 +174,14 @@ elseif count > 0 then
   local length = redis.call('LLEN', log)
   local last = tonumber(redis.call('LINDEX', log, -1) or 0)
   local first = math.max(0, length - calls)
-  local tolerance = (now < cold or now < again) and 0 or (burst - 1) * window / calls
+  local tolerance, quiet = (burst - 1) * window / calls, math.max(cold, again)
   local earlier = redis.call('LRANGE', log, first, first + count - 1)
   for i = 1, count do
     local behind = length - calls + i - 1
     local slot = math.max(now + lead, last, even - tolerance)
+    if slot < quiet then -- until then, or until its even turn, there are no bursts
+      slot = math.max(slot, math.min(even, quiet))
+    end
     if behind >= 0 then
       slot = math.max(slot, tonumber(earlier[behind - first + 1]) + window)
     end

@@ -45,6 +45,7 @@ def told() -> GatewayMetrics:
     metrics.quota_shared(True)
     metrics.quota_shared(False)
     metrics.redis_commands_of(lambda: 17)
+    metrics.rate_commands_of(lambda: 7)
     return metrics
 
 

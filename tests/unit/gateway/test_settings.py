@@ -62,9 +62,9 @@ def test_without_settings_the_embedded_engines_and_baidu_are_there() -> None:
     assert list(settings.providers) == ["rapidocr", "tesseract", "baidu"]
     features = baidu(settings).features
     assert [each.quota.quota for each in (features.text, features.table, features.id)] == [
-        Quota(requests_per_second=50),
-        Quota(requests_per_second=30),
-        Quota(requests_per_second=20),
+        Quota(requests_per_second=50, max_concurrency=100, period_offset_s=8 * 3600),
+        Quota(requests_per_second=30, max_concurrency=60, period_offset_s=8 * 3600),
+        Quota(requests_per_second=20, max_concurrency=40, period_offset_s=8 * 3600),
     ]
     assert features.text.endpoint == "general"
     assert baidu(settings).credentials.api_key == SecretSource(env="BAIDU_API_KEY")

@@ -7,6 +7,7 @@ import contextlib
 import random
 import time
 from collections.abc import AsyncIterator
+from dataclasses import replace
 from datetime import UTC, datetime
 from itertools import pairwise
 
@@ -100,12 +101,12 @@ async def fleet(
 
 
 @contextlib.asynccontextmanager
-async def script(url: str, quota: Quota = FIFTY, offset_s: int = 0, replica: str = "r") -> AsyncIterator[SlotScript]:
+async def script(url: str, quota: Quota = FIFTY, replica: str = "r") -> AsyncIterator[SlotScript]:
     """The script alone."""
     link = RedisLink(url, timeout_s=5.0, clock=time.monotonic)
     await link.open()
     try:
-        yield SlotScript(link, "stub:text", quota, replica=replica, period_offset_s=offset_s, recovery_s=2.5)
+        yield SlotScript(link, "stub:text", quota, replica=replica, recovery_s=2.5)
     finally:
         await link.close()
 
@@ -379,7 +380,7 @@ async def test_days_and_months_turn_by_the_calendar(
 
 
 async def _ask_on(server: RedisServer, quota: Quota, date: datetime, request: SlotRequest) -> SlotGrant:
-    async with script(server.url, quota, offset_s=round(date.timestamp() - time.time())) as lane:
+    async with script(server.url, replace(quota, period_offset_s=round(date.timestamp() - time.time()))) as lane:
         return await lane.ask(request)
 
 
