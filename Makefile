@@ -40,7 +40,7 @@ serve: $(READY) ## Run both services in the foreground
 up: ## Build and run redis and both services with docker compose
 	docker compose up --build --detach --wait
 
-down: ## Stop what `make up` started; the cache's volume stays
+down: ## Stop what `make up` started
 	docker compose down
 
 # --- proving it ------------------------------------------------------------------------------------------------------

@@ -7,7 +7,7 @@
 --               back, again, known
 --   2 slots     list: the last slots, oldest first
 --   3 replicas  sorted set: replicas by when they were last seen
---   4 used      hash: day, day_used, month, month_used
+--   4 used      hash: day, day_used, month, month_used; kept for good, so that no memory policy forgets it in a period
 -- ARGV:
 --   1 replica   2 wanted: slots, 0 to be seen only, -1 to leave   3 calls in a window, 0 for any number   4 window
 --   5 burst     6 interval: the even time between calls, stretched by the caller's factor
@@ -26,7 +26,7 @@ local burst, interval, lead, deadline = tonumber(ARGV[5]), tonumber(ARGV[6]), to
 local day_limit, month_limit, offset = tonumber(ARGV[9]), tonumber(ARGV[10]), tonumber(ARGV[11])
 local correction, returned = tonumber(ARGV[12]), ARGV[13] == '1'
 local known, recovery, since_known = tonumber(ARGV[14]), tonumber(ARGV[15]), tonumber(ARGV[18])
-local SEEN_US, KEEP_MS, USED_KEEP_MS = 10 * 1000000, 60 * 1000, 40 * 86400 * 1000
+local SEEN_US, KEEP_MS = 10 * 1000000, 60 * 1000
 local PUSH_AT_ONCE = 1000
 local kept = calls + math.floor(calls / 2) + 16
 
@@ -160,7 +160,6 @@ if day_limit > 0 or month_limit > 0 then
   local count = math.max(0, math.min(wanted, left, calls > 0 and calls or wanted))
   day_used, month_used = day_used + count, month_used + count
   redis.call('HSET', used, 'day', day, 'day_used', day_used, 'month', month, 'month_used', month_used)
-  redis.call('PEXPIRE', used, USED_KEEP_MS)
 end
 
 -- Slots.
