@@ -151,10 +151,14 @@ class FeatureUnsupported(_OfProvider):
 
 
 class ProviderNotConfigured(_OfProvider):
-    """The provider is not installed, has no credentials, or its credentials are rejected."""
+    """The provider is not installed, has no credentials, or its credentials are rejected.
 
-    def __init__(self, provider: str, detail: str) -> None:
+    ``for_all`` is False where that holds for what this item asks for and not for every call of the feature.
+    """
+
+    def __init__(self, provider: str, detail: str, *, for_all: bool = True) -> None:
         self.detail = detail
+        self.for_all = for_all
         super().__init__(provider, f"the provider {provider!r} is not configured: {detail}")
 
 
@@ -169,9 +173,13 @@ class ProviderThrottled(_OfProvider):
 
 
 class ProviderQuotaSpent(_OfProvider):
-    """The provider's quota of a day, a month or an account is spent; it opens again in ``opens_in_s``, nearly."""
+    """The provider's quota of a day, a month or an account is spent; it opens again in ``opens_in_s``, nearly.
 
-    def __init__(self, provider: str, detail: str, *, retry_after_s: float = 600.0) -> None:
+    ``for_all`` as for ProviderNotConfigured.
+    """
+
+    def __init__(self, provider: str, detail: str, *, retry_after_s: float = 600.0, for_all: bool = True) -> None:
+        self.for_all = for_all
         self.opens_in_s = retry_after_s
         self.retry_after_s = retry_after_s
         self.quota_subject = f"provider:{provider}"

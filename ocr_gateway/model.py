@@ -7,8 +7,8 @@ Confidences are 0..1, or None where a provider states none.
 from __future__ import annotations
 
 import enum
-from collections.abc import Mapping
-from dataclasses import dataclass, field
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, replace
 
 Point = tuple[float, float]
 Polygon = tuple[Point, ...]
@@ -211,6 +211,10 @@ class ProviderStatus:
     detail: str = ""
 
 
+def _nothing() -> None:
+    """For calls that need not hurry."""
+
+
 @dataclass(frozen=True, slots=True)
 class ProviderCall:
     """One image for one feature of one provider. ``options`` are the provider's own; ``Provider.check`` knows them."""
@@ -223,6 +227,8 @@ class ProviderCall:
     languages: tuple[str, ...] = ()
     options: Mapping[str, str] = field(default_factory=dict)
     include_raw_response: bool = False
+    begin: Callable[[], None] = _nothing
+    """To be called at the last moment before the image is sent; what it raises, because that is too late, goes on."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -331,6 +337,10 @@ class Trail:
     queue_ms: float = 0.0
     rate_limit_ms: float = 0.0
     provider_ms: float = 0.0
+
+    def without_times(self) -> Trail:
+        """What was done, without how long it took."""
+        return replace(self, queue_ms=0.0, rate_limit_ms=0.0, provider_ms=0.0)
 
     def add(self, other: Trail) -> None:
         """Takes in what was done for another part of the same page; names its provider, where it has one."""

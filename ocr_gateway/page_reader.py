@@ -80,15 +80,19 @@ class PageReader:
 
         ``trail`` gets what was tried and spent, also when this raises.
         """
-        for support in candidate.supports:
-            check_fit(len(content), header, support.limits)
-        calls = [(feature, part) for feature in candidate.lanes for part in await self._parts(content, header, regions)]
-        if spec.include_raw_response and len(calls) > 1:
+        if spec.include_raw_response and max(1, len(regions)) * len(candidate.lanes) > 1:
             raise FieldInvalid("recognition.include_raw_response", "several calls have no one raw response")
+        parts = await self._parts(content, header, regions)
+        for part in parts:
+            for support in candidate.supports:
+                check_fit(len(part.image), part.header, support.limits)
+        calls = [(_call_for(feature, part, spec), part) for feature in candidate.lanes for part in parts]
+        for call, _ in calls:  # all of them, before the first one is paid for
+            candidate.provider.check(call)
         pages: list[tuple[Page, float, float]] = []
         raw_response = b""
-        for feature, part in calls:
-            result = await self._call(feature, part, spec, candidate, turn, trail)
+        for call, part in calls:
+            result = await _made(call, candidate, turn, trail)
             raw_response = result.raw_response
             pages.append((result.page, part.x, part.y))
         page = pages[0][0] if len(calls) == 1 and not regions else merge_regions(pages, header.width, header.height)
@@ -108,27 +112,29 @@ class PageReader:
         crops = await asyncio.get_running_loop().run_in_executor(self._cropping, crop_pngs, content, whole)
         return [_Part(crop, read_header(crop), at.x, at.y) for at, crop in zip(whole, crops, strict=True)]
 
-    async def _call(
-        self, feature: Feature, part: _Part, spec: RecognitionSpec, candidate: Candidate, turn: Turn, trail: Trail
-    ) -> ProviderResult:
-        provider = candidate.provider
-        call = ProviderCall(
-            image=part.image,
-            media_type=part.header.media_type,
-            width=part.header.width,
-            height=part.header.height,
-            feature=feature,
-            languages=spec.languages,
-            options=spec.options,
-            include_raw_response=spec.include_raw_response,
-        )
-        provider.check(call)
 
-        async def attempt() -> ProviderResult:
-            trail.provider, trail.model = provider.description.name, provider.status.model
-            return await _as_promised(provider.recognize(call))
+def _call_for(feature: Feature, part: _Part, spec: RecognitionSpec) -> ProviderCall:
+    return ProviderCall(
+        image=part.image,
+        media_type=part.header.media_type,
+        width=part.header.width,
+        height=part.header.height,
+        feature=feature,
+        languages=spec.languages,
+        options=spec.options,
+        include_raw_response=spec.include_raw_response,
+    )
 
-        return await candidate.lanes[feature].call(turn, attempt, trail)
+
+async def _made(call: ProviderCall, candidate: Candidate, turn: Turn, trail: Trail) -> ProviderResult:
+    """The call's result, by way of its lane."""
+    provider = candidate.provider
+
+    async def attempt() -> ProviderResult:
+        trail.provider, trail.model = provider.description.name, provider.status.model
+        return await _as_promised(provider.recognize(call))
+
+    return await candidate.lanes[call.feature].call(turn, attempt, trail)
 
 
 def check_fit(content_bytes: int, header: ImageHeader, limits: ImageLimits) -> None:

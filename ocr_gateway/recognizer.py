@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Callable
-from dataclasses import dataclass, replace
+from collections import deque
+from collections.abc import Callable, Coroutine
+from dataclasses import dataclass, field, replace
 from functools import lru_cache
-from typing import Protocol
+from typing import Any, Protocol
 
 import structlog
 
@@ -22,15 +23,11 @@ from ocr_gateway.errors import (
     FieldInvalid,
     FormatUnsupported,
     ImageEmpty,
-    ImageShapeUnsupported,
     ImageSideTooLong,
     ImageTooLargeBytes,
     ImageTooLargePixels,
-    ProviderNotConfigured,
-    ProviderQuotaSpent,
-    ProviderThrottled,
+    ImageUndecodable,
     ProviderTimeout,
-    ProviderUnavailable,
 )
 from ocr_gateway.image_header import ImageHeader
 from ocr_gateway.lanes.turn import Turn
@@ -46,10 +43,8 @@ from ocr_gateway.model import (
     Trail,
 )
 from ocr_gateway.page_reader import LARGE_BYTES, PageReader, off_loop
-from ocr_gateway.routing import Candidate, Plan
+from ocr_gateway.routing import CONFIDENCE_LOW, Candidate, Plan, reason_of
 from rpc_runtime.faults import ExpectedError
-
-CONFIDENCE_LOW = "CONFIDENCE_LOW"
 
 _log = structlog.get_logger("ocr_gateway.recognizer")
 
@@ -62,17 +57,9 @@ class PlanSource(Protocol):
         ...
 
 
-@dataclass(slots=True)
-class _Shared:
-    """What those who wait for one call have in common: how far it has come, and its turn."""
-
-    trail: Trail
-    turn: Turn
-
-
-@dataclass(slots=True)
+@dataclass(slots=True, eq=False)
 class _Job:
-    """One item on its way along the route."""
+    """One item on its way along the route: the candidate that is asked now, and the surest result so far."""
 
     request: PageRequest
     digest: bytes
@@ -80,6 +67,29 @@ class _Job:
     deadline: float
     trail: Trail
     header: ImageHeader | None = None
+    asked: str = ""
+    surest: Recognition | None = None
+
+
+@dataclass(slots=True)
+class _Shared:
+    """What those who wait for one call have in common: how far it has come, its turn, and who they are."""
+
+    trail: Trail
+    turn: Turn
+    jobs: deque[_Job] = field(default_factory=deque)
+    ended: bool = False
+    accounted: bool = False
+
+    def leave(self, job: _Job) -> bool:
+        """Takes the item out. True for the one that accounts for the call: the first of those that stay to its end, or
+        the last one of all, with whom the call is given up."""
+        first = self.jobs[0] is job
+        self.jobs.remove(job)
+        if not first or self.accounted or (self.jobs and not self.ended):
+            return False
+        self.accounted = True
+        return True
 
 
 class Recognizer:
@@ -127,50 +137,59 @@ class Recognizer:
         the page came when this raises.
         """
         trail = trail or Trail()
-        deadline = self._clock() + spec.timeout_s
+        job = _Job(request, request.digest or b"", spec, self._clock() + spec.timeout_s, trail)
         try:
             async with asyncio.timeout(spec.timeout_s):
-                return await self._walk(request, spec, deadline, trail)
+                return await self._walk(job)
         except TimeoutError:
+            if job.surest is not None:
+                self._pass_over(job, "PROVIDER_TIMEOUT" if job.asked == trail.provider else "DEADLINE_UNREACHABLE")
+                return _with_trail(job.surest, trail)
             if trail.provider:
                 raise ProviderTimeout(trail.provider, spec.timeout_s) from None
             raise DeadlineUnreachable(spec.timeout_s) from None
 
-    async def _walk(self, request: PageRequest, spec: RecognitionSpec, deadline: float, trail: Trail) -> Recognition:
-        """Asks the candidates in turn, on past those that fail and those whose result is not sure enough."""
-        if request.content is not None and not request.content:
+    async def _walk(self, job: _Job) -> Recognition:
+        """Asks the candidates in turn, on past those that fail and those whose result is not sure enough.
+
+        A result, once there is one, is the item's answer whatever becomes of those that are asked for a surer one.
+        """
+        content = job.request.content
+        if content is not None and not content:
             raise ImageEmpty
-        digest = request.digest
-        if digest is None:
-            digest = b"" if request.content is None else await off_loop(digest_of, request.content)
-        job = _Job(request, digest, spec, deadline, trail)
-        plan = self._plans.plan(spec)
-        candidates = plan.candidates(digest)
-        surest: Recognition | None = None
+        if job.request.digest is None and content is not None:
+            job.digest = await off_loop(digest_of, content)
+        plan = self._plans.plan(job.spec)
+        candidates = plan.candidates(job.digest)
         for candidate in candidates:
             last = candidate is candidates[-1]
+            job.asked = candidate.provider.description.name
             try:
-                found = await self._by(candidate, job, patient=last and surest is None)
+                found = await self._by(candidate, job, patient=last and job.surest is None)
+            except ContentRequired:
+                raise
             except ExpectedError as error:
-                reason = _reason_to_pass_over(error, job)
-                if reason is None or (last and surest is None):
+                reason, passing = reason_of(error), _is_passed_over(error, job)
+                if reason is None or (job.surest is None and (last or not passing)):
+                    if isinstance(error, DeadlineUnreachable) and job.trail.provider:
+                        # A deadline is unreachable before anything was spent, not after.
+                        raise ProviderTimeout(job.trail.provider, job.spec.timeout_s) from None
                     raise
-                self._pass_over(candidate, reason, str(error), trail)
+                self._pass_over(job, reason, str(error))
                 continue
-            if surest is None or (found.confidence or 0.0) >= (surest.confidence or 0.0):
-                surest = found
-            if found is surest and (last or not _is_low(found.confidence, plan)):
+            if job.surest is None or (found.confidence or 0.0) >= (job.surest.confidence or 0.0):
+                job.surest = found
+            if found is job.surest and (last or not _is_low(found.confidence, plan)):
                 break
-            self._pass_over(candidate, CONFIDENCE_LOW, f"confidence {found.confidence}", trail)
-        if surest is None:
+            self._pass_over(job, CONFIDENCE_LOW, f"confidence {found.confidence}")
+        if job.surest is None:
             raise AssertionError("a route has at least one provider")
-        return _with_trail(surest, trail)
+        return _with_trail(job.surest, job.trail)
 
-    def _pass_over(self, candidate: Candidate, reason: str, detail: str, trail: Trail) -> None:
-        name = candidate.provider.description.name
-        log = _log.info if reason == CONFIDENCE_LOW else _log.warning
-        log("provider.passed_over", provider=name, reason=reason, detail=detail)
-        trail.fallbacks = (*trail.fallbacks, Fallback(name, reason))
+    def _pass_over(self, job: _Job, reason: str, detail: str = "") -> None:
+        log = _log.info if reason in (CONFIDENCE_LOW, "DEADLINE_UNREACHABLE") else _log.warning
+        log("provider.passed_over", provider=job.asked, reason=reason, detail=detail)
+        job.trail.fallbacks = (*job.trail.fallbacks, Fallback(job.asked, reason))
 
     async def _by(self, candidate: Candidate, job: _Job, *, patient: bool) -> Recognition:
         """The candidate's recognition, from the cache or read. A patient item has no other candidate to go to."""
@@ -199,18 +218,27 @@ class Recognizer:
         leads = in_progress is None
         shared = in_progress or _Shared(Trail(), turn)
         shared.turn.join(turn)
+        shared.jobs.append(job)
+        accounts = False
         try:
             recognition = await self._flights.run(
-                flight_key, lambda: self._fly(candidate, job, header, key, shared), shared
+                flight_key, lambda: self._end(self._fly(candidate, job, header, key, shared), shared), shared
             )
         finally:
-            if leads:
-                job.trail.add(shared.trail)
+            accounts = shared.leave(job)
+            if accounts:  # its times are those of the one who began it
+                job.trail.add(shared.trail if leads else shared.trail.without_times())
             elif shared.trail.attempts:
                 job.trail.provider, job.trail.model = shared.trail.provider, shared.trail.model
-        if leads or recognition.cache is not CacheOutcome.MISS:
+        if accounts or recognition.cache is not CacheOutcome.MISS:
             return recognition
         return replace(recognition, cache=CacheOutcome.COALESCED)
+
+    async def _end(self, call: Coroutine[Any, Any, Recognition], shared: _Shared) -> Recognition:
+        try:
+            return await call
+        finally:
+            shared.ended = True
 
     async def _fly(
         self, candidate: Candidate, job: _Job, header: ImageHeader, key: str, shared: _Shared
@@ -243,29 +271,17 @@ class Recognizer:
         return await self._reader.read(content, header, job.request.regions, job.spec, candidate, turn, trail)
 
 
-def _reason_to_pass_over(error: ExpectedError, job: _Job) -> str | None:
-    """Why the route's next provider may read what this one does not, by the error contract; None: it may not."""
+def _is_passed_over(error: ExpectedError, job: _Job) -> bool:
+    """Whether the route's next provider may read what this one does not."""
     match error:
-        case ProviderNotConfigured():
-            return "PROVIDER_NOT_CONFIGURED"
-        case ProviderUnavailable():
-            return "PROVIDER_UNAVAILABLE"
-        case ProviderThrottled() | ProviderQuotaSpent():
-            return "PROVIDER_QUOTA"
-        case FieldInvalid(field="recognition.languages"):
-            return "FIELD_INVALID"
-        case _ if job.header is None:
-            return None  # it is none of a provider's limits: the image was refused before one was asked
-        case FormatUnsupported():
-            return "FORMAT_UNSUPPORTED"
-        case ImageTooLargeBytes():
-            return "IMAGE_TOO_LARGE_BYTES"
-        case ImageTooLargePixels() | ImageSideTooLong():
-            return "IMAGE_TOO_LARGE_PIXELS"
-        case ImageShapeUnsupported():
-            return "IMAGE_SHAPE_UNSUPPORTED"
+        case ImageUndecodable():
+            return False
+        case FieldInvalid():
+            return error.field == "recognition.languages"
+        case FormatUnsupported() | ImageTooLargeBytes() | ImageTooLargePixels() | ImageSideTooLong():
+            return job.header is not None  # else it is none of a provider's limits: nobody has been asked
         case _:
-            return None
+            return True
 
 
 def _is_low(confidence: float | None, plan: Plan) -> bool:

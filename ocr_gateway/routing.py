@@ -7,10 +7,29 @@ import math
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
-from ocr_gateway.errors import FeatureUnsupported, ProviderUnknown
+from ocr_gateway.errors import (
+    DeadlineUnreachable,
+    FeatureUnsupported,
+    FieldInvalid,
+    FormatUnsupported,
+    ImageShapeUnsupported,
+    ImageSideTooLong,
+    ImageTooLargeBytes,
+    ImageTooLargePixels,
+    ImageUndecodable,
+    ProviderNotConfigured,
+    ProviderQuotaSpent,
+    ProviderThrottled,
+    ProviderUnavailable,
+    ProviderUnknown,
+)
 from ocr_gateway.lanes.lane import Lane
 from ocr_gateway.model import Feature, FeatureSupport, ProviderState, RecognitionSpec
 from ocr_gateway.providers.base import Provider
+from rpc_runtime.faults import ExpectedError
+
+CONFIDENCE_LOW = "CONFIDENCE_LOW"
+"""Why a provider is passed over that has a result, but none that is sure enough."""
 
 LaneKey = tuple[str, Feature]
 
@@ -160,3 +179,30 @@ def _score(digest: bytes, candidate: Candidate, weight: float) -> float:
     name = candidate.provider.description.name.encode()
     drawn = int.from_bytes(hashlib.blake2b(digest + name, digest_size=8).digest(), "big")
     return -math.log((drawn + 1) / 2**64) / weight
+
+
+def reason_of(error: ExpectedError) -> str | None:
+    """Why a provider has no result for an item, by the error contract; None: it is not for it to say."""
+    match error:
+        case ProviderNotConfigured():
+            return "PROVIDER_NOT_CONFIGURED"
+        case ProviderUnavailable():
+            return "PROVIDER_UNAVAILABLE"
+        case ProviderThrottled() | ProviderQuotaSpent():
+            return "PROVIDER_QUOTA"
+        case DeadlineUnreachable():
+            return "DEADLINE_UNREACHABLE"
+        case FieldInvalid():
+            return "FIELD_INVALID"
+        case ImageUndecodable():
+            return "IMAGE_UNDECODABLE"
+        case FormatUnsupported():
+            return "FORMAT_UNSUPPORTED"
+        case ImageTooLargeBytes():
+            return "IMAGE_TOO_LARGE_BYTES"
+        case ImageTooLargePixels() | ImageSideTooLong():
+            return "IMAGE_TOO_LARGE_PIXELS"
+        case ImageShapeUnsupported():
+            return "IMAGE_SHAPE_UNSUPPORTED"
+        case _:
+            return None

@@ -16,6 +16,7 @@ import uvloop
 
 from rpc_runtime.drain import DrainSignal
 from rpc_runtime.log_setup import set_up_logging
+from rpc_runtime.memory import return_large_blocks, set_start_aside
 from rpc_runtime.server import RpcServer, Service
 from rpc_runtime.settings import ServerSettings
 from rpc_runtime.settings_source import SettingsInvalid
@@ -33,6 +34,7 @@ def run_service(name: str, load: Callable[[], SettingsT], build: Callable[[Setti
     0: every accepted item was finished within the grace. 1: some were cut short. 2: it could not start, for a wrong
     setting or a taken address; one line on standard error says why. A second signal ends the grace at once.
     """
+    return_large_blocks()
     settings = load_or_say_why(name, load)
     if settings is None:
         return CANNOT_START
@@ -85,6 +87,7 @@ async def _serve(settings: SettingsT, build: Callable[[SettingsT, DrainSignal], 
     drain = DrainSignal()
     server = RpcServer(build(settings, drain), settings, drain)
     address = await server.start()
+    set_start_aside()
     if settings.ready_file is not None:
         _write_whole(settings.ready_file, address)
     try:

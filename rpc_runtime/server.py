@@ -147,6 +147,9 @@ def _server_options(max_message_bytes: int) -> list[tuple[str, int]]:
         ("grpc.max_receive_message_length", max_message_bytes),
         ("grpc.max_send_message_length", 64 * 1024 * 1024),
         ("grpc.so_reuseport", 0),  # a second server on the same port is a mistake, not a replica
+        # What a caller may send ahead of the reading: gRPC would let it grow to 16 MiB a stream, beside the stream's window.
+        ("grpc.http2.bdp_probe", 0),
+        ("grpc.http2.lookahead_bytes", 1024 * 1024),
         # grpc-go and grpc-java ping at most every 10 s: such callers are never told too_many_pings.
         ("grpc.http2.min_ping_interval_without_data_ms", 5_000),
         ("grpc.keepalive_permit_without_calls", 1),

@@ -74,7 +74,7 @@ class ServerSettings(BaseSettings):
     stream_max_items: int = Field(default=32, ge=1, description="Items in flight of one stream.")
     stream_max_bytes: int = Field(default=64 * MIB, ge=1, description="Bytes in flight of one stream.")
     total_max_items: int = Field(default=1024, ge=1, description="Items in flight of all streams.")
-    total_max_bytes: int = Field(default=512 * MIB, ge=1, description="Bytes in flight of all streams.")
+    total_max_bytes: int = Field(default=96 * MIB, ge=1, description="Bytes in flight of all streams.")
     unary_max_bytes: int = Field(default=256 * MIB, ge=1, description="Bytes in flight of all unary calls.")
     max_item_bytes: int = Field(default=50 * MIB, ge=1, description="Bytes of one image or document.")
     item_timeout_s: float = Field(default=300.0, gt=0, description="An item's time where the caller says none.")

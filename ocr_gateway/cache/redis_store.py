@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import random
 import zlib
 from collections.abc import Awaitable, Callable
@@ -20,6 +21,8 @@ _CHANNEL = "ocrmux:announced"
 _PLAIN = b"\x01"
 _DEFLATED = b"\x02"
 _DEFLATED_FROM_BYTES = 512
+_LARGE_BYTES = 128 * 1024
+"""From here on values are packed and unpacked on a thread: 4 MiB take 30 ms and 15 ms."""
 _JITTER = 0.1
 """Times to live vary by this share, so that what was read together does not expire together."""
 
@@ -58,14 +61,14 @@ class RedisStore:
     async def get(self, key: str) -> bytes | None:
         """The value; None also for one that this version did not write."""
         packed = await self._translated(lambda: self._link.get(_value_key(key)))
-        return None if packed is None else self._unpacked(key, packed)
+        return None if packed is None else await self._unpacked(key, packed)
 
     async def get_or_lead(self, key: str, holder: str, lease_s: float) -> bytes | Turn:
         """The value; where there is none, the lease, or how long another's still runs."""
         keys, args = (_value_key(key), _lease_key(key)), (holder, _ms(lease_s))
         reply = await self._translated(lambda: self._link.run(self._look_or_lead, keys, args))
         if isinstance(reply, bytes):
-            value = self._unpacked(key, reply)
+            value = await self._unpacked(key, reply)
             return Turn(leads=True) if value is None else value
         return Turn(leads=not reply, wait_s=reply / 1000)
 
@@ -76,7 +79,8 @@ class RedisStore:
                 await self.release(key, holder)
             return
         ttl_s = self._ttl_s * self._random.uniform(1 - _JITTER, 1 + _JITTER)
-        keys, args = (_value_key(key), _lease_key(key)), (_packed(value), _ms(ttl_s), holder, _CHANNEL, key)
+        packed = _packed(value) if len(value) < _LARGE_BYTES else await asyncio.to_thread(_packed, value)
+        keys, args = (_value_key(key), _lease_key(key)), (packed, _ms(ttl_s), holder, _CHANNEL, key)
         await self._translated(lambda: self._link.run(self._put, keys, args))
 
     async def renew(self, key: str, holder: str, lease_s: float) -> bool:
@@ -103,15 +107,15 @@ class RedisStore:
         except RedisRefused as error:
             raise StoreRefused(str(error)) from error
 
-    def _unpacked(self, key: str, packed: bytes) -> bytes | None:
+    async def _unpacked(self, key: str, packed: bytes) -> bytes | None:
         kind, data = packed[:1], packed[1:]
         if kind == _PLAIN:
             return data
         if kind == _DEFLATED:
             try:
-                inflater = zlib.decompressobj()
-                value = inflater.decompress(data, self._max_value_bytes + 1)
-                if inflater.eof and len(value) <= self._max_value_bytes:
+                small, most = len(data) < _LARGE_BYTES // 4, self._max_value_bytes
+                value = _inflated(data, most) if small else await asyncio.to_thread(_inflated, data, most)
+                if value is not None:
                     return value
             except zlib.error as error:
                 _log.warning("cache.value_damaged", key=key, detail=str(error))
@@ -126,6 +130,13 @@ def _packed(value: bytes) -> bytes:
         if len(deflated) < len(value):
             return _DEFLATED + deflated
     return _PLAIN + value
+
+
+def _inflated(data: bytes, max_bytes: int) -> bytes | None:
+    """The value; None when it is not whole, or over the bound."""
+    inflater = zlib.decompressobj()
+    value = inflater.decompress(data, max_bytes + 1)
+    return value if inflater.eof and len(value) <= max_bytes else None
 
 
 def _value_key(key: str) -> str:

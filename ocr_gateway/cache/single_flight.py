@@ -31,12 +31,12 @@ class SingleFlight(Generic[ResultT, CommonT]):
 
     def common(self, key: str) -> CommonT | None:
         """What the waiters of the call in progress have in common; None when there is none: ``run`` will begin one."""
-        flight = self._flights.get(key)
+        flight = self._to_join(key)
         return None if flight is None else flight.common
 
     async def run(self, key: str, call: Callable[[], Coroutine[Any, Any, ResultT]], common: CommonT) -> ResultT:
         """The result of the call in progress, or of ``call``, which is begun with ``common``."""
-        flight = self._flights.get(key)
+        flight = self._to_join(key)
         if flight is None:
             task = asyncio.create_task(call(), name=f"flight-{key[:12]}")
             flight = self._flights[key] = _Flight(task, common)
@@ -50,6 +50,14 @@ class SingleFlight(Generic[ResultT, CommonT]):
                 self._forget(key, flight)  # whoever asks from now on begins anew
                 flight.task.cancel()
         return flight.task.result()
+
+    def _to_join(self, key: str) -> _Flight[ResultT, CommonT] | None:
+        """The call in progress; also one that has just ended well, and is about to be forgotten."""
+        flight = self._flights.get(key)
+        if flight is None or not flight.task.done():
+            return flight
+        failed = flight.task.cancelled() or flight.task.exception() is not None
+        return None if failed else flight
 
     def _forget(self, key: str, flight: _Flight[ResultT, CommonT]) -> None:
         if self._flights.get(key) is flight:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import heapq
-from collections import deque
+from collections import OrderedDict, deque
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Generic, TypeVar
@@ -15,6 +15,8 @@ ItemT = TypeVar("ItemT")
 TURNS_BEFORE_LOWER = 8
 """A lower priority that was passed over so many times in a row has the next turn."""
 _REMEMBERED_TENANTS = 1024
+_STALE_ENTRIES = 16
+"""Of tenants that left before their turn; beyond that, and beyond as many as wait, they are cleared away."""
 _BY_PRIORITY = sorted(Priority, reverse=True)
 
 
@@ -47,6 +49,11 @@ class FairQueue(Generic[ItemT]):
         """Every place, in no order that means anything."""
         for level in self._levels.values():
             yield from level
+
+    @property
+    def size_in_memory(self) -> int:
+        """How many tenants it keeps something of, those that have left included; bounded by those that wait."""
+        return sum(level.size_in_memory for level in self._levels.values())
 
     def push(self, item: ItemT, caller: Caller, priority: Priority, *, again: bool = False) -> Place[ItemT]:
         """Puts the item at the end of its source; ``again``: at its front, for one that had its turn before."""
@@ -89,11 +96,14 @@ class _Source(Generic[ItemT]):
 
 
 class _Tenant(Generic[ItemT]):
-    __slots__ = ("order", "sources")
+    """Its sources in the order of their turns, and its entry in the heap, with the time at which its turn begins."""
+
+    __slots__ = ("entry", "sources", "start")
 
     def __init__(self) -> None:
-        self.sources: dict[str, _Source[ItemT]] = {}
-        self.order: deque[str] = deque()
+        self.sources: OrderedDict[str, _Source[ItemT]] = OrderedDict()
+        self.start = 0.0
+        self.entry = 0
 
 
 class _Level(Generic[ItemT]):
@@ -111,6 +121,10 @@ class _Level(Generic[ItemT]):
     def __len__(self) -> int:
         return self._live
 
+    @property
+    def size_in_memory(self) -> int:
+        return max(len(self._heap), len(self._tenants)) + len(self._finish)
+
     def __iter__(self) -> Iterator[Place[ItemT]]:
         for tenant in self._tenants.values():
             for source in tenant.sources.values():
@@ -121,11 +135,10 @@ class _Level(Generic[ItemT]):
         tenant = self._tenants.get(caller.tenant)
         if tenant is None:
             tenant = self._tenants[caller.tenant] = _Tenant()
-            self._enter(caller.tenant, max(self._now, self._finish.pop(caller.tenant, 0.0)))
+            self._enter(caller.tenant, tenant, max(self._now, self._finish.pop(caller.tenant, 0.0)))
         source = tenant.sources.get(caller.source)
         if source is None:
             source = tenant.sources[caller.source] = _Source()
-            tenant.order.append(caller.source)
         if front:
             source.places.appendleft(place)
         else:
@@ -135,17 +148,16 @@ class _Level(Generic[ItemT]):
 
     def pop(self) -> ItemT:
         while True:
-            start, _, name = heapq.heappop(self._heap)
-            tenant = self._tenants[name]
+            start, entry, name = heapq.heappop(self._heap)
+            tenant = self._tenants.get(name)
+            if tenant is None or tenant.entry != entry:
+                continue  # all of its items gave up while it waited for its turn
             item = self._pop_of(tenant)
-            if item is None:  # all of its items gave up while it waited for its turn
-                self._leave(name, start)
-                continue
             self._now = max(self._now, start)
             self._live -= 1
             finish = start + 1.0 / self._weight_of(name)
-            if tenant.order:
-                self._enter(name, finish)
+            if tenant.sources:
+                self._enter(name, tenant, finish)
             else:
                 self._leave(name, finish)
             return item
@@ -160,7 +172,9 @@ class _Level(Generic[ItemT]):
         self._live -= 1
         if source.live == 0:
             del tenant.sources[place.caller.source]
-            tenant.order.remove(place.caller.source)
+            if not tenant.sources:
+                self._leave(place.caller.tenant, tenant.start)
+                self._clear_away()
         elif len(source.places) > 2 * source.live + 16:
             source.places = deque(place for place in source.places if place.item is not None)
         return True
@@ -170,29 +184,39 @@ class _Level(Generic[ItemT]):
         source = tenant.sources.get(caller.source) if tenant is not None else None
         return source.live if source is not None else 0
 
-    def _enter(self, name: str, start: float) -> None:
+    def _enter(self, name: str, tenant: _Tenant[ItemT], start: float) -> None:
         self._arrivals += 1
+        tenant.start, tenant.entry = start, self._arrivals
         heapq.heappush(self._heap, (start, self._arrivals, name))
 
     def _leave(self, name: str, finish: float) -> None:
-        """A tenant that comes back soon goes on where it was; who was away for longer begins at the present."""
-        del self._tenants[name]
-        self._finish[name] = finish
-        if len(self._finish) > _REMEMBERED_TENANTS:
-            self._finish = {tenant: time for tenant, time in self._finish.items() if time > self._now}
+        """A tenant that comes back soon goes on where it was; who was away for longer begins at the present.
 
-    def _pop_of(self, tenant: _Tenant[ItemT]) -> ItemT | None:
-        """The next item of the source whose turn it is; None when the tenant has none left."""
-        if not tenant.order:
-            return None
-        name = tenant.order.popleft()
-        source = tenant.sources[name]
+        Of more tenants than are remembered, which have all left just now, those that had the most turns are.
+        """
+        del self._tenants[name]
+        if finish <= self._now:
+            return
+        self._finish[name] = finish
+        if len(self._finish) > 2 * _REMEMBERED_TENANTS:
+            ahead = ((name, finish) for name, finish in self._finish.items() if finish > self._now)
+            self._finish = dict(heapq.nlargest(_REMEMBERED_TENANTS, ahead, key=lambda pair: pair[1]))
+
+    def _clear_away(self) -> None:
+        """Drops the entries of those that left without a turn, once there are as many as of those that wait."""
+        if len(self._heap) > 2 * len(self._tenants) + _STALE_ENTRIES:
+            self._heap = [(tenant.start, tenant.entry, name) for name, tenant in self._tenants.items()]
+            heapq.heapify(self._heap)
+
+    def _pop_of(self, tenant: _Tenant[ItemT]) -> ItemT:
+        """The next item of the source whose turn it is."""
+        name, source = next(iter(tenant.sources.items()))
         while (place := source.places.popleft()).item is None:
             pass
         item, place.item = place.item, None
         source.live -= 1
         if source.live:
-            tenant.order.append(name)
+            tenant.sources.move_to_end(name)
         else:
             del tenant.sources[name]
         return item

@@ -18,12 +18,12 @@ from ocr_gateway.errors import (
 )
 from ocr_gateway.lanes.circuit import Circuit, CircuitPolicy, CircuitState
 from ocr_gateway.lanes.closure import Closure, ErrorOf
-from ocr_gateway.lanes.fair_queue import FairQueue, Place
 from ocr_gateway.lanes.lane_times import ShortestCall, Stopwatch
 from ocr_gateway.lanes.rate_limit import QuotaExhausted, RateLimit
 from ocr_gateway.lanes.retry import RetryBudget, RetryPolicy
 from ocr_gateway.lanes.slowdown import Slowdown
 from ocr_gateway.lanes.turn import Turn
+from ocr_gateway.lanes.waiting_room import Ticket, WaitingRoom
 from ocr_gateway.metrics import LaneMetrics
 from ocr_gateway.model import ProviderResult, ProviderState, Quota, Trail
 from rpc_runtime.faults import ExpectedError
@@ -34,16 +34,6 @@ _REJECTED_REST_S = 30.0
 _IMPATIENT_ATTEMPTS = 3
 
 Attempt = Callable[[], Awaitable[ProviderResult]]
-
-
-@dataclass(slots=True, eq=False)
-class _Ticket:
-    """An item that waits for its turn."""
-
-    turn: Turn
-    granted: asyncio.Future[bool]
-    began: float
-    rate_blocked_s: float
 
 
 class _TurnedAway(Exception):
@@ -90,7 +80,7 @@ class Lane:
         self._metrics = metrics
         self._clock = clock
         self._random = random_source
-        self._queue: FairQueue[_Ticket] = FairQueue(weight_of)
+        self._room = WaitingRoom(weight_of)
         self._circuit = Circuit(policy.circuit, random_source)
         self._budget = RetryBudget(policy.retry, clock())
         self._slowdown = Slowdown()
@@ -109,7 +99,7 @@ class Lane:
     @property
     def waiting(self) -> int:
         """Items that wait: for their turn, or between two attempts."""
-        return len(self._queue) + self._backing_off
+        return len(self._room) + self._backing_off
 
     @property
     def state(self) -> tuple[ProviderState, str]:
@@ -138,21 +128,31 @@ class Lane:
         quota is spent on what cannot be done in time, and the provider's error when retries are used up, or when the
         provider is rested and the item has another one to go to.
         """
-        failures = 0
-        self._budget.first_attempt()
-        while True:
-            probe = False
-            try:
-                await self._make_ready(trail)
-                probe = await self._wait_for_turn(turn, trail, again=failures > 0)
-                return await self._attempt(attempt, trail, probe=probe)
-            except _TurnedAway as refusal:
-                raise refusal.error from None
-            except (ProviderThrottled, ProviderUnavailable) as error:
-                failures += not probe  # who tries a rested provider for all the others does not lose by it
-                if failures >= self._attempts_for(turn):
-                    raise
-                await self._back_off(error, failures, turn)
+        failures, had_turn = 0, False
+        failure: ExpectedError | None = None
+        try:
+            while True:
+                probe = False
+                try:
+                    await self._make_ready(trail)
+                    probe = await self._wait_for_turn(turn, trail, again=had_turn)
+                    if not had_turn:
+                        self._budget.first_attempt()
+                    had_turn = True
+                    return await self._attempt(attempt, trail, probe=probe)
+                except _TurnedAway as refusal:
+                    if failure is not None and isinstance(refusal.error, DeadlineUnreachable):
+                        raise failure from None  # a deadline is unreachable before anything was spent, not after
+                    raise refusal.error from None
+                except (ProviderThrottled, ProviderUnavailable) as error:
+                    failure = error if had_turn else None
+                    # Who tries a rested provider for all the others does not lose by it.
+                    failures += not probe or _is_repeatable(error)
+                    if failures >= self._attempts_for(turn):
+                        raise
+                    await self._back_off(error, failures, turn)
+        finally:
+            del failure  # it refers to this frame, and the frame to the image
 
     def _attempts_for(self, turn: Turn) -> int:
         """Who has another provider to go to does not insist on this one."""
@@ -191,40 +191,41 @@ class Lane:
     async def _wait_for_turn(self, turn: Turn, trail: Trail, *, again: bool) -> bool:
         """Returns when a call may be made, with a place and a permit taken; True when it tries a rested provider."""
         now = self._clock()
-        refusal = self._closed_for(turn, now) or self._hopeless(turn, now)
+        refusal = self._closed_for(turn, now) or self._hopeless(turn, now, again=again)
         if refusal is not None:
             self._metrics.refused(type(refusal).__name__)
             raise _TurnedAway(refusal)
         granted: asyncio.Future[bool] = asyncio.get_running_loop().create_future()
-        ticket = _Ticket(turn, granted, now, self._rate_blocked.total_s(now))
-        place = self._queue.push(ticket, turn.caller, turn.priority, again=again)
+        ticket = Ticket(turn, granted, now, self._rate_blocked.total_s(now), again)
+        self._room.enter(ticket)
         self._pump()
         try:
             probe = granted.result() if granted.done() else await granted
         except asyncio.CancelledError:
-            self._give_up(place, granted)
+            self._give_up(ticket)
             raise
         finally:
             self._note_wait(ticket, trail)
         return probe
 
-    def _hopeless(self, turn: Turn, now: float) -> DeadlineUnreachable | None:
+    def _hopeless(self, turn: Turn, now: float, *, again: bool) -> DeadlineUnreachable | None:
         """Whether the deadline passes before the item's turn, at the best, or before the fastest call could end."""
-        calls = self._queue.ahead_in_source(turn.caller, turn.priority) + 1
+        calls = self._room.ahead_of(turn, again=again) + 1
         soonest = max(self._circuit.opens_in(now) or 0.0, self._paused_until - now, self._rate.wait_of(now, calls))
         if now + soonest + self._shortest.least_s <= turn.deadline:
             return None
         return DeadlineUnreachable(turn.timeout_s, f"would end before its turn, in {soonest:.1f} s at the earliest")
 
-    def _give_up(self, place: Place[_Ticket], granted: asyncio.Future[bool]) -> None:
-        if self._queue.discard(place) or not granted.done() or granted.cancelled() or granted.exception() is not None:
+    def _give_up(self, ticket: Ticket) -> None:
+        granted = ticket.granted
+        if self._room.leave(ticket) or not granted.done() or granted.cancelled() or granted.exception() is not None:
             return
         # It was granted in the same instant: the place goes back, the permit is lost.
         self.in_progress -= 1
         self._circuit.abandoned(probe=granted.result())
         self._pump()
 
-    def _note_wait(self, ticket: _Ticket, trail: Trail) -> None:
+    def _note_wait(self, ticket: Ticket, trail: Trail) -> None:
         now = self._clock()
         waited_s = max(0.0, now - ticket.began)
         rate_s = min(waited_s, max(0.0, self._rate_blocked.total_s(now) - ticket.rate_blocked_s))
@@ -237,7 +238,7 @@ class Lane:
     def _pump(self) -> None:
         """Grants turns for as long as calls may go; else sets the timer for when the next one may."""
         self._cancel_timer()
-        while len(self._queue) and not (self._max_concurrency and self.in_progress >= self._max_concurrency):
+        while len(self._room) and not (self._max_concurrency and self.in_progress >= self._max_concurrency):
             now = self._clock()
             wait_s = self._wait_before_permit(now)
             if wait_s == 0.0:
@@ -267,7 +268,7 @@ class Lane:
     def _take_permit(self, now: float) -> float | None:
         self._rate.slow_to(self._slowdown.factor(now))
         try:
-            wait_s = self._rate.take(now, len(self._queue))
+            wait_s = self._rate.take(now, len(self._room))
         except QuotaExhausted as error:
             self._close(error.opens_in_s, ProviderState.QUOTA_SPENT, self._spent_error(str(error)))
             return None
@@ -280,8 +281,8 @@ class Lane:
 
     def _grant_next(self, now: float) -> None:
         """Gives the permit to the item whose turn it is and that can still be in time."""
-        while len(self._queue):
-            ticket = self._queue.pop()
+        while len(self._room):
+            ticket = self._room.next()
             if ticket.granted.done():
                 continue
             if now + self._shortest.least_s > ticket.turn.deadline:
@@ -292,12 +293,11 @@ class Lane:
             ticket.granted.set_result(self._circuit.begin())
             return
 
-    def _turn_away(self, refusal_of: Callable[[_Ticket], ExpectedError | None]) -> None:
-        for place in list(self._queue):
-            ticket = place.item
-            if ticket is None or ticket.granted.done() or (refusal := refusal_of(ticket)) is None:
+    def _turn_away(self, refusal_of: Callable[[Ticket], ExpectedError | None]) -> None:
+        for ticket in self._room.tickets:
+            if ticket.granted.done() or (refusal := refusal_of(ticket)) is None:
                 continue
-            self._queue.discard(place)
+            self._room.leave(ticket)
             self._metrics.refused(type(refusal).__name__)
             ticket.granted.set_exception(_TurnedAway(refusal))
 
@@ -323,15 +323,17 @@ class Lane:
             self._throttled(error)
             raise
         except ProviderUnavailable as error:
-            outcome = "repeatable" if error.said_s == 0 else "failed"
+            outcome = "repeatable" if _is_repeatable(error) else "failed"
             raise
         except ProviderNotConfigured as error:
             outcome = "rejected"
-            self._close(_REJECTED_REST_S, ProviderState.NOT_CONFIGURED, self._rejected_error(error.detail))
+            if error.for_all:
+                self._close(_REJECTED_REST_S, ProviderState.NOT_CONFIGURED, self._rejected_error(error.detail))
             raise
         except ProviderQuotaSpent as error:
             outcome = "quota_spent"
-            self._close(error.opens_in_s, ProviderState.QUOTA_SPENT, self._spent_error("the provider says so"))
+            if error.for_all:
+                self._close(error.opens_in_s, ProviderState.QUOTA_SPENT, self._spent_error("the provider says so"))
             raise
         except ExpectedError:
             outcome = "refused"
@@ -383,18 +385,22 @@ class Lane:
 
     async def _back_off(self, error: ProviderThrottled | ProviderUnavailable, failures: int, turn: Turn) -> None:
         """Waits before the next attempt. Raises ``error`` when the deadline does not allow another one."""
-        now = self._clock()
-        wait_s = 0.0
-        if error.said_s != 0:
-            wait_s = self._policy.retry.backoff_s(max(1, failures), self._random)
-            wait_s = max(wait_s, min(error.said_s or 0.0, self._policy.retry.max_backoff_s), self._budget.spend(now))
+        now, retry = self._clock(), self._policy.retry
+        wait_s, cost = 0.0, 0.0 if _is_repeatable(error) else 1.0
+        if cost:
+            wait_s = max(retry.backoff_s(max(1, failures), self._random), self._budget.wait_s(now))
+            wait_s = max(wait_s, min(error.said_s or 0.0, retry.max_backoff_s))
         if now + wait_s + self._shortest.least_s > turn.deadline:
             raise error
+        self._budget.spend(cost)
         self._metrics.retry()
         _log.info("provider.retry_scheduled", provider=self.provider, wait_s=round(wait_s, 3), detail=str(error))
         self._backing_off += 1
         try:
             await asyncio.sleep(wait_s)
+        except asyncio.CancelledError:
+            self._budget.spend(-cost)
+            raise
         finally:
             self._backing_off -= 1
 
@@ -409,3 +415,8 @@ class Lane:
 
     def _spent_error(self, detail: str) -> ErrorOf:
         return lambda opens_in_s: ProviderQuotaSpent(self.provider, detail, retry_after_s=max(1.0, opens_in_s))
+
+
+def _is_repeatable(error: ProviderThrottled | ProviderUnavailable) -> bool:
+    """Whether nothing is wrong with the provider, so that another attempt is worth while at once."""
+    return isinstance(error, ProviderUnavailable) and error.said_s == 0

@@ -23,6 +23,8 @@ class LocalRate:
         self._counters = period_counters(quota)
         self._wall_clock = wall_clock
         self.permits_local = 0
+        self.taken_at = 0.0
+        """The moment that the last permit is for."""
 
     @property
     def replicas(self) -> int:
@@ -53,7 +55,16 @@ class LocalRate:
         for counter in self._counters:
             counter.add(wall_s, 1)
         self.permits_local += 1
+        self.taken_at = now
         return 0.0
+
+    def give_back(self, taken_at: float) -> None:
+        """Counts a permit as not taken."""
+        self.permits_local -= 1
+        if self._window is not None:
+            self._window.give_back(taken_at)
+        for counter in self._counters:
+            counter.add(self._wall_clock(), -1)
 
     def wait_of(self, now: float, calls: int) -> float:
         """At least so many seconds pass before the last one of ``calls`` calls can begin; days and months left out."""

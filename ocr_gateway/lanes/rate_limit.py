@@ -34,6 +34,15 @@ class RateLimit(Protocol):
         """
         ...
 
+    @property
+    def taken_at(self) -> float:
+        """The moment that the last permit is for: a call that begins much later would be one too many elsewhere."""
+        ...
+
+    def give_back(self, taken_at: float) -> None:
+        """Gives back a permit whose call was not made; ``taken_at`` is what was said of it."""
+        ...
+
     def wait_of(self, now: float, calls: int) -> float:
         """At least so many seconds pass before the last one of ``calls`` calls can begin, if nobody else calls."""
         ...

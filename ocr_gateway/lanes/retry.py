@@ -45,8 +45,12 @@ class RetryBudget:
         """Adds what a first attempt earns."""
         self._tokens = min(self._most, self._tokens + self._ratio)
 
-    def spend(self, now: float) -> float:
-        """Takes one retry and gives the seconds that it has to wait until the bucket covers it."""
-        self._tokens = min(self._most, self._tokens + max(0.0, now - self._at) * self._per_s) - 1.0
+    def wait_s(self, now: float) -> float:
+        """Seconds until the bucket covers one more retry."""
+        self._tokens = min(self._most, self._tokens + max(0.0, now - self._at) * self._per_s)
         self._at = max(self._at, now)
-        return max(0.0, -self._tokens / self._per_s)
+        return max(0.0, (1.0 - self._tokens) / self._per_s)
+
+    def spend(self, retries: float) -> None:
+        """Takes so many retries that will be made; below 0: gives those back that are not made after all."""
+        self._tokens = min(self._most, self._tokens - retries)

@@ -84,6 +84,7 @@ class SharedRate:
         self._server_clock = ServerClock()
         self._slots: deque[_Slot] = deque()
         self._unused: list[_Slot] = []
+        self._taken: deque[_Slot] = deque(maxlen=self._spacing.calls if self._spacing else _LEASE_OF_ANY_RATE)
         self._unreported: deque[float] = deque(maxlen=self._spacing.calls if self._spacing else 0)
         self._correction = 0
         self._wanted = 0
@@ -100,6 +101,8 @@ class SharedRate:
         """Whether permits come from Redis; False at this replica's share."""
         self.replicas = self._min_replicas
         """The replicas among which the quota is divided without Redis."""
+        self.taken_at = 0.0
+        """The moment that the last permit is for."""
         self.permits_shared = 0
         self.permits_share = 0
         self.late_slots = 0
@@ -132,7 +135,9 @@ class SharedRate:
             wait_s = wait_until(now, self._slots[0].at)
             if wait_s > 0:
                 return max(wait_s, MIN_WAIT_S)
-            self._slots.popleft()
+            slot = self._slots.popleft()
+            self._taken.append(slot)
+            self.taken_at = slot.at
             self.permits_shared += 1
             return 0.0
         if not self.sharing:
@@ -141,6 +146,23 @@ class SharedRate:
         self._wanted = max(1, wanted)
         self._wake.set()
         return None
+
+    def give_back(self, taken_at: float) -> None:
+        """Lets others have a permit whose call was not made. One that is long past stays counted."""
+        slot = next((slot for slot in self._taken if slot.at == taken_at), None)
+        if slot is not None:
+            self._taken.remove(slot)
+            self.permits_shared -= 1
+            self._return(slot)
+        elif taken_at in self._unreported:
+            self._unreported.remove(taken_at)
+            self._correction -= 1
+            self.permits_share -= 1
+            for window in (self._own, self._share):
+                if window is not None:
+                    window.give_back(taken_at)
+            for counter in self._counters:
+                counter.add(self._wall(taken_at), -1)
 
     def wait_of(self, now: float, calls: int) -> float:
         """At least so many seconds pass before the last one of ``calls`` calls can begin; days and months left out."""
@@ -279,12 +301,14 @@ class SharedRate:
 
     def _give_back(self, count: int) -> None:
         for _ in range(count):
-            slot = self._slots.popleft()
-            self._correction -= 1
-            if self.sharing:
-                self._unused.append(slot)
-            if self._own is not None:
-                self._own.give_back(slot.at)
+            self._return(self._slots.popleft())
+
+    def _return(self, slot: _Slot) -> None:
+        self._correction -= 1
+        if self.sharing:
+            self._unused.append(slot)
+        if self._own is not None:
+            self._own.give_back(slot.at)
 
     # Without Redis.
 
@@ -322,6 +346,7 @@ class SharedRate:
             self._share.take(now)
             self._own.record(now)
             self._unreported.append(now)
+        self.taken_at = now
         for counter in self._counters:
             counter.add(self._wall(now), 1)
         self._correction += 1

@@ -16,6 +16,7 @@ from ocr_gateway.errors import (
     ImageShapeUnsupported,
     ImageSideTooLong,
     ProviderNotConfigured,
+    ProviderQuotaSpent,
     ProviderThrottled,
     ProviderUnavailable,
 )
@@ -45,7 +46,7 @@ from ocr_gateway.providers.baidu_form import encode_form, is_upright, upright
 from ocr_gateway.providers.baidu_json import parse_object
 from ocr_gateway.providers.baidu_pages import page_of
 from ocr_gateway.providers.baidu_token import BaiduToken
-from ocr_gateway.providers.http import HttpAnswer, HttpClient, HttpFailure
+from ocr_gateway.providers.http import HttpAnswer, HttpClient, HttpFailure, OutgoingBody
 
 CHINA_UTC_OFFSET_S = 8 * 3600
 DEFAULT_QUOTAS: Mapping[Feature, Quota] = {
@@ -128,7 +129,7 @@ class BaiduProvider:
                 rest_s=credentials_rest_s,
                 clock=clock,
             )
-        self._shut: dict[str, tuple[float, str]] = {}
+        self._shut: dict[str, tuple[float, Callable[[float], Exception]]] = {}
         self._calls: set[asyncio.Timeout] = set()
         self._idle = asyncio.Event()
         self._idle.set()
@@ -171,8 +172,12 @@ class BaiduProvider:
         await self._token_holder().get()
 
     def check(self, call: ProviderCall) -> None:
-        """Raises FieldInvalid for an option, a value or a language that the call's endpoint does not have."""
-        self._endpoint_of(call).form_of(call.languages, call.options)
+        """Raises FieldInvalid for an option, a value or a language that the call's endpoint does not have; and for an
+        endpoint that only this call asks for, what Baidu said of it, for as long as it rests."""
+        endpoint = self._endpoint_of(call)
+        endpoint.form_of(call.languages, call.options)
+        if not self._is_for_all(endpoint):
+            self._check_open(endpoint)
 
     async def recognize(self, call: ProviderCall) -> ProviderResult:
         """Reads one image, in one request. Raises as the port says; what Baidu does not take is refused unsent."""
@@ -182,9 +187,10 @@ class BaiduProvider:
         token_holder = self._token_holder()
         self._check_open(endpoint)
         async with self._under_way():
-            body = await self._body(call, endpoint, form)
+            body = OutgoingBody(await self._body(call, endpoint, form))
             token = await token_holder.get()
             url = f"{self._address}{_PATH}{endpoint.name}?access_token={quote(token, safe='')}"
+            call.begin()
             try:
                 answer = await self._http.post(url, headers=_HEADERS, body=body, timeout_s=self._timeout_s)
             except HttpFailure as failure:
@@ -229,11 +235,17 @@ class BaiduProvider:
             raise FieldInvalid(OPTIONS_FIELD, f"{ENDPOINT_OPTION} must be one of {', '.join(able)}, not {asked!r}")
         return ENDPOINTS[asked]
 
+    def _is_for_all(self, endpoint: Endpoint) -> bool:
+        """Whether it is the one that calls go to unless they ask for another: what it refuses, it refuses to all."""
+        return endpoint is self._endpoints[endpoint.feature]
+
     def _check_open(self, endpoint: Endpoint) -> None:
-        """Raises while it is known that the keys may not use the endpoint."""
-        until, detail = self._shut.get(endpoint.name, (0.0, ""))
-        if self._clock() < until:
-            raise ProviderNotConfigured(self._name, detail)
+        """Raises while it is known that calls of the endpoint are in vain."""
+        if endpoint.name in self._shut:
+            until, error_of_rest = self._shut[endpoint.name]
+            rest_s = until - self._clock()
+            if rest_s > 0:
+                raise error_of_rest(rest_s)
 
     @asynccontextmanager
     async def _under_way(self) -> AsyncIterator[None]:
@@ -293,14 +305,21 @@ class BaiduProvider:
                 raise ProviderNotConfigured(self._name, self.status.detail)
             case Meaning.ENDPOINT_CLOSED:
                 raise self._shut_endpoint(endpoint, detail)
-        raise error_of(
+        error = error_of(
             meaning,
             detail,
             call,
             provider=self._name,
             epoch_s=self._wall_clock(),
-            retry_after_s=answer.retry_after_s,
+            retry_after_s=answer.retry_after_s or None,
         )
+        if isinstance(error, ProviderQuotaSpent) and not self._is_for_all(endpoint):
+            raise self._shut_for(
+                endpoint,
+                error.opens_in_s,
+                lambda rest_s: ProviderQuotaSpent(self._name, detail, retry_after_s=rest_s, for_all=False),
+            )
+        raise error
 
     def _check_status(self, answer: HttpAnswer, endpoint: Endpoint, token: str) -> None:
         """Raises what a status other than 2xx means, where the body does not say more."""
@@ -308,14 +327,14 @@ class BaiduProvider:
         if 200 <= status < 300:
             return
         if status == 429:
-            raise ProviderThrottled(self._name, detail, retry_after_s=answer.retry_after_s)
+            raise ProviderThrottled(self._name, detail, retry_after_s=answer.retry_after_s or None)
         if status in (401, 403):
             raise self._refused_token(token, detail)
         if status == 404:
             raise self._shut_endpoint(endpoint, f"{detail} at {self._address}")
         if status == 413:
             raise ImageShapeUnsupported("Baidu says: HTTP 413, too large")
-        raise ProviderUnavailable(self._name, detail, retry_after_s=answer.retry_after_s)
+        raise ProviderUnavailable(self._name, detail, retry_after_s=answer.retry_after_s or None)
 
     def _refused_token(self, token: str, detail: str) -> ProviderUnavailable | ProviderNotConfigured:
         holder = self._token_holder()
@@ -326,10 +345,15 @@ class BaiduProvider:
             self._name, f"its token is refused, a new one is fetched: {detail}", retry_after_s=0.0
         )
 
-    def _shut_endpoint(self, endpoint: Endpoint, detail: str) -> ProviderNotConfigured:
-        words = f"the endpoint {endpoint.name!r} is not open to its keys: {detail}"
-        self._shut[endpoint.name] = (self._clock() + self._rest_s, words)
-        return ProviderNotConfigured(self._name, words)
+    def _shut_endpoint(self, endpoint: Endpoint, detail: str) -> Exception:
+        words, for_all = f"the endpoint {endpoint.name!r} is not open to its keys: {detail}", self._is_for_all(endpoint)
+        return self._shut_for(
+            endpoint, self._rest_s, lambda _: ProviderNotConfigured(self._name, words, for_all=for_all)
+        )
+
+    def _shut_for(self, endpoint: Endpoint, rest_s: float, error_of_rest: Callable[[float], Exception]) -> Exception:
+        self._shut[endpoint.name] = (self._clock() + rest_s, error_of_rest)
+        return error_of_rest(rest_s)
 
 
 def _description(

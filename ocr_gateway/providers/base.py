@@ -18,7 +18,9 @@ class Provider(Protocol):
       answer that makes no sense);
     - what concerns every item: ``ProviderNotConfigured`` (no credentials, or rejected ones), ``ProviderQuotaSpent``.
 
-    It never blocks the event loop. Cancelling it gives up the call: work that has not begun does not begin.
+    A provider with a quota calls ``ProviderCall.begin`` at the last moment before it sends the image, and lets through
+    what that raises. It never blocks the event loop. Cancelling it gives up the call: work that has not begun does not
+    begin.
     """
 
     @property

@@ -9,7 +9,6 @@ from __future__ import annotations
 import asyncio
 import email.utils
 import enum
-import io
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -17,11 +16,11 @@ from typing import Literal
 
 import aiohttp
 import yarl
+from aiohttp.abc import AbstractStreamWriter
 
 MAX_ANSWER_BYTES = 16 * 1024 * 1024
 MAX_RETRY_AFTER_S = 3600.0
-# Above this, aiohttp wants a file: it then writes in pieces, so that the loop is not held.
-_LARGE_BODY_BYTES = 1024 * 1024
+_PIECE_BYTES = 256 * 1024
 # Turns of the loop in which it polls its sockets, reads the end of those that the server closed, and tells the pool.
 # With requests sent just when a server gave up its idle connections, 60 of 600 failed without these turns, 8 with them.
 _TURNS_TO_HEAR = 3
@@ -125,7 +124,7 @@ class HttpClient:
         url: str,
         *,
         headers: Mapping[str, str],
-        body: bytes = b"",
+        body: OutgoingBody | None = None,
         timeout_s: float,
         max_answer_bytes: int = MAX_ANSWER_BYTES,
     ) -> HttpAnswer:
@@ -158,7 +157,7 @@ class HttpClient:
         url: str,
         *,
         headers: Mapping[str, str],
-        body: bytes = b"",
+        body: OutgoingBody | None = None,
         timeout_s: float,
         max_answer_bytes: int = MAX_ANSWER_BYTES,
     ) -> HttpAnswer:
@@ -180,14 +179,13 @@ class HttpClient:
         method: str,
         url: str,
         headers: Mapping[str, str],
-        body: bytes,
+        body: OutgoingBody | None,
         max_answer_bytes: int,
     ) -> HttpAnswer:
-        data = body if len(body) <= _LARGE_BODY_BYTES else io.BytesIO(body)
         async with session.request(
             method,
             yarl.URL(url, encoded=True),
-            data=data,
+            data=body,
             headers=headers,
             allow_redirects=False,
             proxy=self._proxy,
@@ -197,6 +195,31 @@ class HttpClient:
                 raise HttpFailure(HttpFault.MALFORMED, "it is compressed, which was not asked for")
             answer = await _read(response, max_answer_bytes)
             return HttpAnswer(response.status, response.headers, answer)
+
+
+class OutgoingBody(aiohttp.Payload):
+    """A body that is let go of once it is sent: a provider may take seconds to answer, and the bytes are done with.
+
+    It is written in pieces, so that a large one does not hold the loop, and once only.
+    """
+
+    def __init__(self, data: bytes) -> None:
+        super().__init__(data)
+        self._size = len(data)
+
+    def decode(self, encoding: str = "utf-8", errors: str = "strict") -> str:
+        """What is left of it, as text."""
+        return bytes(self._value).decode(encoding, errors)
+
+    async def write(self, writer: AbstractStreamWriter) -> None:
+        """Sends it."""
+        whole, self._value = memoryview(self._value), b""
+        for start in range(0, len(whole), _PIECE_BYTES):
+            await writer.write(whole[start : start + _PIECE_BYTES])
+
+    async def write_with_length(self, writer: AbstractStreamWriter, _content_length: int | None) -> None:
+        """Sends it: the length of the content is its own."""
+        await self.write(writer)
 
 
 async def _read(response: aiohttp.ClientResponse, max_bytes: int) -> bytes:

@@ -8,12 +8,32 @@ import tempfile
 from collections.abc import Callable
 from pathlib import Path
 
-from tests.bench import cached_pages, engine_pages, gateway_answers
+from tests.bench import (
+    added_latency,
+    against_recipe,
+    cached_pages,
+    cold_start,
+    engine_pages,
+    exact_quota,
+    fair_turns,
+    faulty_provider,
+    gateway_answers,
+    missed_calls,
+    stream_memory,
+)
 
 BENCHMARKS: dict[str, Callable[[Path], list[str]]] = {
     "engine": engine_pages.run,
     "cached": cached_pages.run,
     "answers": gateway_answers.run,
+    "misses": missed_calls.run,
+    "latency": added_latency.run,
+    "start": cold_start.run,
+    "quota": exact_quota.run,
+    "faults": faulty_provider.run,
+    "fairness": fair_turns.run,
+    "memory": stream_memory.run,
+    "recipe": against_recipe.run,
 }
 
 

@@ -35,8 +35,7 @@ async def measure(folder: Path) -> list[str]:
     took_s = statistics.median(seconds for seconds, _ in found["with Redis"])
     rss_mb = statistics.median(rss for _, rss in found["with Redis"])
     return [
-        f"Cold start without the embedded engines: {STARTS} starts each, in turn, its files in the page cache; the "
-        "address is looked for every 20 ms.",
+        f"Cold start without the embedded engines: {STARTS} starts each, in turn; its files are in the page cache.",
         "",
         "| gateway | seconds to SERVING: best, median, worst | RSS then, MB: median |",
         "|---|---|---|",
@@ -52,14 +51,14 @@ async def _start(folder: Path, name: str, settings: dict[str, Any]) -> tuple[flo
     began = time.perf_counter()
     async with gateway_with(folder, settings, name) as gateway:
         async with grpc.aio.insecure_channel(gateway.address) as channel, asyncio.timeout(_TIMEOUT_S):
-            check = health_pb2_grpc.HealthStub(channel).Check
-            while (await _status(check)) != health_pb2.HealthCheckResponse.SERVING:
+            stub: Any = health_pb2_grpc.HealthStub(channel)
+            while await _status(stub) != health_pb2.HealthCheckResponse.SERVING:  # noqa: ASYNC110 - a server's state
                 await asyncio.sleep(0.005)
         return time.perf_counter() - began, gateway.rss_mb
 
 
-async def _status(check: Any) -> int:
-    answer = await check(health_pb2.HealthCheckRequest(service=_SERVICE), timeout=5)
+async def _status(stub: Any) -> int:
+    answer = await stub.Check(health_pb2.HealthCheckRequest(service=_SERVICE), timeout=5)
     return int(answer.status)
 
 

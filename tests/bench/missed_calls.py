@@ -30,7 +30,7 @@ _GOAL_MS = 2.5
 
 @dataclass(frozen=True, slots=True)
 class _Round:
-    """``cpu_ms`` of the gateway and of the provider's stand-in a call."""
+    """``cpu_ms`` is of the gateway, a call."""
 
     calls_per_s: float
     cpu_ms: float
@@ -53,8 +53,9 @@ async def measure(folder: Path) -> list[str]:
             place.mkdir()
             baidu = {"features": {"text": {"quota": {"requests_per_second": pace}}}}
             standin = {"latency_s": LATENCY_S, "quota": 0}
-            fleet = running_fleet(place, redis=store, standin=standin, baidu=baidu)
-            subjects[name] = await stack.enter_async_context(fleet)
+            subjects[name] = await stack.enter_async_context(
+                running_fleet(place, redis=store, standin=standin, baidu=baidu)
+            )
         numbers = count()
         for number in range(ROUNDS + 1):
             for name, fleet in subjects.items():
@@ -64,8 +65,10 @@ async def measure(folder: Path) -> list[str]:
                     found.setdefault(name, []).append(result)
     paced = [statistics.median(each.cpu_ms for each in found[name]) for name in list(found)[:2]]
     return [
-        f"Calls that miss: images of {len(png) / 1000:.0f} KB, {STREAMS} streams, {LATENCY_S * 1000:.0f} ms latency, "
-        f"{ROUNDS} rounds of {scaled(CALLS, 150)} in turn, medians.",
+        (
+            f"Calls that miss: PNG of {len(png) / 1000:.0f} KB, {STREAMS} streams, {LATENCY_S * 1000:.0f} ms latency, "
+            f"{ROUNDS} rounds of {scaled(CALLS, 150)} in turn, medians."
+        ),
         "",
         "| gateway | calls/s | CPU of the gateway a call, ms (min, max) |",
         "|---|---|---|",

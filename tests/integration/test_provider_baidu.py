@@ -108,6 +108,11 @@ async def failure_of(desk: Desk, **about: Any) -> ExpectedError:
     return failure.value
 
 
+def is_for_all(error: ExpectedError) -> bool:
+    assert isinstance(error, ProviderNotConfigured | ProviderQuotaSpent)
+    return error.for_all
+
+
 async def test_text_comes_with_places_and_confidences(desk: Desk, stand_in: StandInProcess) -> None:
     """Lines have their text, confidence and polygon; the call costs one unit and one request."""
     await stand_in.configure(lines=2, confidence=0.75)
@@ -369,6 +374,41 @@ async def test_an_endpoint_that_is_not_open_is_not_asked_again_soon(desk: Desk, 
     assert texts((await desk.provider.recognize(call())).page)
     desk.ahead_s = 61.0
     assert (await desk.provider.recognize(call(feature=Feature.TABLE))).page.tables
+
+
+@pytest.mark.parametrize(("code", "kind"), [(6, ProviderNotConfigured), (17, ProviderQuotaSpent)])
+async def test_what_one_caller_asks_for_closes_nothing_for_others(
+    desk: Desk, stand_in: StandInProcess, code: int, kind: type[ExpectedError]
+) -> None:
+    """An endpoint that a caller chose and that is not open, or spent, says nothing of the one that calls go to; and it
+    is refused from then on before a turn is taken."""
+    chosen = call(endpoint="accurate")
+    desk.provider.check(chosen)
+    await stand_in.configure(error_code=code)
+    with pytest.raises(kind) as failed:
+        await desk.provider.recognize(chosen)
+    assert not is_for_all(failed.value)
+    with pytest.raises(kind) as refused:
+        desk.provider.check(chosen)
+    assert not is_for_all(refused.value)
+    with pytest.raises(kind) as of_all:
+        await desk.provider.recognize(call())
+    assert is_for_all(of_all.value)
+    desk.provider.check(call())
+    desk.ahead_s = 3700.0
+    desk.provider.check(chosen)
+
+
+@pytest.mark.parametrize(("status", "code"), [(503, None), (429, None), (200, 18), (200, 2)])
+async def test_a_retry_after_of_nothing_is_no_leave_to_hurry(
+    desk: Desk, stand_in: StandInProcess, status: int, code: int | None
+) -> None:
+    """Only a token that ran out is tried again at once; a failing server is backed off from, also if it says 0."""
+    answer: dict[str, Any] = {"status": status} if code is None else {"error_code": code}
+    await stand_in.configure(retry_after="0", **answer)
+    failure = await failure_of(desk)
+    assert isinstance(failure, ProviderThrottled | ProviderUnavailable)
+    assert failure.said_s is None
 
 
 @pytest.mark.parametrize(

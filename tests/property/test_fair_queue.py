@@ -147,3 +147,37 @@ def test_one_image_beside_twenty_thousand_waits_one_turn() -> None:
     queue.pop()
     queue.push("single", Caller("", "single"), Priority.NORMAL)
     assert "single" in [queue.pop(), queue.pop()]
+
+
+def test_callers_who_leave_before_their_turn_leave_nothing_behind() -> None:
+    """Tenants' names are the callers' own: any number of them, come and gone while nobody has a turn, take no room."""
+    queue: FairQueue[int] = FairQueue()
+    queue.push(-1, Caller("stays", "s"), Priority.NORMAL)
+    for number in range(5000):
+        assert queue.discard(queue.push(number, Caller(f"t{number}", "s"), Priority.NORMAL))
+    assert queue.size_in_memory <= 2500
+    assert queue.pop() == -1
+    assert len(queue) == 0
+
+
+def test_tenants_of_one_item_each_are_forgotten() -> None:
+    """A name for every item neither fills the memory nor makes turns dearer."""
+    queue: FairQueue[int] = FairQueue()
+    for number in range(20_000):
+        queue.push(number, Caller(f"t{number}", "s"), Priority.NORMAL)
+        assert queue.pop() == number
+    assert queue.size_in_memory <= 2500
+
+
+def test_a_tenant_that_had_many_turns_is_remembered_longest() -> None:
+    """Strangers do not wash away what a tenant of little weight has had: it gets no credit by coming back."""
+    queue: FairQueue[str] = FairQueue(lambda tenant: 0.01 if tenant == "light" else 1.0)
+    queue.push("light", Caller("light", "s"), Priority.NORMAL)
+    assert queue.pop() == "light"
+    for number in range(5000):
+        queue.push("stranger", Caller(f"t{number}", "s"), Priority.NORMAL)
+        queue.pop()
+    queue.push("light", Caller("light", "s"), Priority.NORMAL)
+    for _ in range(50):
+        queue.push("other", Caller("other", "s"), Priority.NORMAL)
+    assert [queue.pop() for _ in range(50)] == ["other"] * 50

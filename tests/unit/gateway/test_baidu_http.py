@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from ocr_gateway.providers.http import HttpAnswer, HttpClient, HttpFailure, HttpFault
+from ocr_gateway.providers.http import HttpAnswer, HttpClient, HttpFailure, HttpFault, OutgoingBody
 
 Behave = Callable[[asyncio.StreamReader, asyncio.StreamWriter], Awaitable[None]]
 GOOD = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok"
@@ -76,7 +76,7 @@ async def post(url: str, *, body: bytes = b"a=b", timeout_s: float = 5.0, max_an
         return await client.post(
             url,
             headers={"Content-Type": "text/plain"},
-            body=body,
+            body=OutgoingBody(body),
             timeout_s=timeout_s,
             max_answer_bytes=max_answer_bytes,
         )

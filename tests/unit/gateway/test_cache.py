@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import random
 
 import pytest
 from hypothesis import given
@@ -12,6 +13,7 @@ from ocr_gateway.cache.entry import CacheEntry, EntryDamaged
 from ocr_gateway.cache.guarded_store import GuardedStore
 from ocr_gateway.cache.lease import Lease
 from ocr_gateway.cache.memory import MemoryCache
+from ocr_gateway.cache.redis_store import RedisStore
 from ocr_gateway.cache.single_flight import SingleFlight
 from ocr_gateway.cache.store import StoreUnavailable
 from ocr_gateway.cache.two_level import TwoLevelCache
@@ -237,3 +239,54 @@ async def test_the_last_waiter_takes_the_call_with_it() -> None:
     release.set()
     assert await three == "done"
     assert begun == 2
+
+
+async def test_a_call_that_has_failed_is_not_joined() -> None:
+    """Who asks between the end of a failed call and its being forgotten begins a new one."""
+    flights: SingleFlight[str, str] = SingleFlight()
+    seen: list[str | None] = []
+
+    async def fail() -> str:
+        asyncio.get_running_loop().call_soon(lambda: seen.append(flights.common("k")))
+        raise ValueError("once")
+
+    with pytest.raises(ValueError, match="once"):
+        await flights.run("k", fail, "first")
+    assert seen == [None]
+    assert len(flights) == 0
+
+
+class Shelf:
+    """A link to Redis that keeps the one value that is put, and notes how often the loop had turned by then."""
+
+    def __init__(self) -> None:
+        self.kept: bytes | None = None
+        self.turns = 0
+        self.turns_before_put = 0
+
+    async def run(self, script: object, keys: object, args: tuple[bytes, ...]) -> int:
+        self.kept, self.turns_before_put = args[0], self.turns
+        return 1
+
+    async def get(self, key: str) -> bytes | None:
+        return self.kept
+
+    async def turn(self) -> None:
+        while True:
+            self.turns += 1
+            await asyncio.sleep(0)
+
+
+async def test_large_values_do_not_hold_the_loop() -> None:
+    """Others have their turns while megabytes are deflated and inflated."""
+    shelf, value = Shelf(), random.Random(1).randbytes(500_000).hex().encode()
+    store = RedisStore(shelf, max_value_bytes=4 << 20, ttl_s=10, random_source=random.Random(1))  # type: ignore[arg-type]
+    turning = asyncio.create_task(shelf.turn())
+    await asyncio.sleep(0)
+    before_put = shelf.turns
+    await store.put("k", value)
+    assert shelf.turns_before_put > before_put
+    before_get = shelf.turns
+    assert await store.get("k") == value
+    assert shelf.turns > before_get
+    turning.cancel()
