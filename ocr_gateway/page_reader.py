@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Awaitable, Callable
 from concurrent.futures import Executor
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TypeVar
 
 from ocr_gateway.document_codec import encode_document, page_confidence
@@ -130,9 +130,9 @@ async def _made(call: ProviderCall, candidate: Candidate, turn: Turn, trail: Tra
     """The call's result, by way of its lane."""
     provider = candidate.provider
 
-    async def attempt() -> ProviderResult:
+    async def attempt(begin: Callable[[], None]) -> ProviderResult:
         trail.provider, trail.model = provider.description.name, provider.status.model
-        return await _as_promised(provider.recognize(call))
+        return await _as_promised(provider.recognize(replace(call, begin=begin)))
 
     return await candidate.lanes[call.feature].call(turn, attempt, trail)
 

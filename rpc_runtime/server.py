@@ -147,7 +147,7 @@ def _server_options(max_message_bytes: int) -> list[tuple[str, int]]:
         ("grpc.max_receive_message_length", max_message_bytes),
         ("grpc.max_send_message_length", 64 * 1024 * 1024),
         ("grpc.so_reuseport", 0),  # a second server on the same port is a mistake, not a replica
-        # What a caller may send ahead of the reading: gRPC would let it grow to 16 MiB a stream, beside the stream's window.
+        # What a caller may send ahead of the reading; gRPC would let it grow to 16 MiB a stream.
         ("grpc.http2.bdp_probe", 0),
         ("grpc.http2.lookahead_bytes", 1024 * 1024),
         # grpc-go and grpc-java ping at most every 10 s: such callers are never told too_many_pings.

@@ -18,12 +18,13 @@ from ocr_gateway.errors import (
 )
 from ocr_gateway.lanes.circuit import Circuit, CircuitPolicy, CircuitState
 from ocr_gateway.lanes.closure import Closure, ErrorOf
+from ocr_gateway.lanes.lane_errors import TooLate, TurnedAway, is_repeatable, rejected_error, rested_error, spent_error
 from ocr_gateway.lanes.lane_times import ShortestCall, Stopwatch
 from ocr_gateway.lanes.rate_limit import QuotaExhausted, RateLimit
 from ocr_gateway.lanes.retry import RetryBudget, RetryPolicy
 from ocr_gateway.lanes.slowdown import Slowdown
 from ocr_gateway.lanes.turn import Turn
-from ocr_gateway.lanes.waiting_room import Ticket, WaitingRoom
+from ocr_gateway.lanes.waiting_room import Grant, Ticket, WaitingRoom
 from ocr_gateway.metrics import LaneMetrics
 from ocr_gateway.model import ProviderResult, ProviderState, Quota, Trail
 from rpc_runtime.faults import ExpectedError
@@ -33,15 +34,16 @@ _REJECTED_REST_S = 30.0
 """A provider that rejects our credentials is tried again after so long."""
 _IMPATIENT_ATTEMPTS = 3
 
-Attempt = Callable[[], Awaitable[ProviderResult]]
+_LATE_S = 0.01
+"""A call that would begin so long after its permit's moment gives the permit back and waits for another one: it would
+be one too many in the second that it falls into. At most ``_LATE_TURNS`` times, so that a slow process gets on too."""
+_LATE_TURNS = 2
+
+Attempt = Callable[[Callable[[], None]], Awaitable[ProviderResult]]
+"""Makes one call; what it is given is to be called at the last moment before the image is sent (ProviderCall.begin)."""
 
 
-class _TurnedAway(Exception):
-    """The lane does not take the item, for the reason given; no attempt has failed."""
-
-    def __init__(self, error: ExpectedError) -> None:
-        super().__init__(str(error))
-        self.error = error
+_NO_GRANT = Grant(0.0, probe=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,7 +111,7 @@ class Lane:
         if closed is not None:
             return self._closure.state(now), str(closed)
         if self._circuit.state(now) is not CircuitState.CLOSED:
-            return ProviderState.RESTED, str(self._rested_error(now))
+            return ProviderState.RESTED, str(rested_error(self.provider, self._circuit.retry_in(now)))
         return ProviderState.SERVING, ""
 
     def _closed_for(self, turn: Turn, now: float) -> ExpectedError | None:
@@ -119,7 +121,7 @@ class Lane:
             return closed
         if self._circuit.opens_in(now) == 0.0 or (turn.patient and not self._circuit.patience_over(now)):
             return None
-        return self._rested_error(now)
+        return rested_error(self.provider, self._circuit.retry_in(now))
 
     async def call(self, turn: Turn, attempt: Attempt, trail: Trail) -> ProviderResult:
         """The result of ``attempt``, made when it is the item's turn and again while that may help.
@@ -128,26 +130,28 @@ class Lane:
         quota is spent on what cannot be done in time, and the provider's error when retries are used up, or when the
         provider is rested and the item has another one to go to.
         """
-        failures, had_turn = 0, False
+        failures, late_turns, had_turn = 0, 0, False
         failure: ExpectedError | None = None
         try:
             while True:
-                probe = False
+                grant = _NO_GRANT
                 try:
                     await self._make_ready(trail)
-                    probe = await self._wait_for_turn(turn, trail, again=had_turn)
+                    grant = await self._wait_for_turn(turn, trail, again=had_turn)
                     if not had_turn:
                         self._budget.first_attempt()
                     had_turn = True
-                    return await self._attempt(attempt, trail, probe=probe)
-                except _TurnedAway as refusal:
+                    return await self._attempt(attempt, trail, grant, hurry=late_turns < _LATE_TURNS)
+                except TooLate:
+                    late_turns += 1
+                except TurnedAway as refusal:
                     if failure is not None and isinstance(refusal.error, DeadlineUnreachable):
                         raise failure from None  # a deadline is unreachable before anything was spent, not after
                     raise refusal.error from None
                 except (ProviderThrottled, ProviderUnavailable) as error:
                     failure = error if had_turn else None
                     # Who tries a rested provider for all the others does not lose by it.
-                    failures += not probe or _is_repeatable(error)
+                    failures += not grant.probe or is_repeatable(error)
                     if failures >= self._attempts_for(turn):
                         raise
                     await self._back_off(error, failures, turn)
@@ -178,7 +182,7 @@ class Lane:
         try:
             await self._until_ready()
         except ProviderNotConfigured as error:
-            self._close(_REJECTED_REST_S, ProviderState.NOT_CONFIGURED, self._rejected_error(error.detail))
+            self._close(_REJECTED_REST_S, ProviderState.NOT_CONFIGURED, rejected_error(self.provider, error.detail))
             raise
         except ProviderUnavailable:
             now = self._clock()
@@ -188,25 +192,25 @@ class Lane:
         finally:
             trail.queue_ms += (self._clock() - began) * 1000
 
-    async def _wait_for_turn(self, turn: Turn, trail: Trail, *, again: bool) -> bool:
-        """Returns when a call may be made, with a place and a permit taken; True when it tries a rested provider."""
+    async def _wait_for_turn(self, turn: Turn, trail: Trail, *, again: bool) -> Grant:
+        """Returns when a call may be made, with a place and a permit taken."""
         now = self._clock()
         refusal = self._closed_for(turn, now) or self._hopeless(turn, now, again=again)
         if refusal is not None:
             self._metrics.refused(type(refusal).__name__)
-            raise _TurnedAway(refusal)
-        granted: asyncio.Future[bool] = asyncio.get_running_loop().create_future()
+            raise TurnedAway(refusal)
+        granted: asyncio.Future[Grant] = asyncio.get_running_loop().create_future()
         ticket = Ticket(turn, granted, now, self._rate_blocked.total_s(now), again)
         self._room.enter(ticket)
         self._pump()
         try:
-            probe = granted.result() if granted.done() else await granted
+            grant = granted.result() if granted.done() else await granted
         except asyncio.CancelledError:
             self._give_up(ticket)
             raise
         finally:
             self._note_wait(ticket, trail)
-        return probe
+        return grant
 
     def _hopeless(self, turn: Turn, now: float, *, again: bool) -> DeadlineUnreachable | None:
         """Whether the deadline passes before the item's turn, at the best, or before the fastest call could end."""
@@ -220,9 +224,14 @@ class Lane:
         granted = ticket.granted
         if self._room.leave(ticket) or not granted.done() or granted.cancelled() or granted.exception() is not None:
             return
-        # It was granted in the same instant: the place goes back, the permit is lost.
+        # It was granted in the same instant.
+        self._hand_back(granted.result())
+
+    def _hand_back(self, grant: Grant) -> None:
+        """The turn was not used: place and permit are for others."""
         self.in_progress -= 1
-        self._circuit.abandoned(probe=granted.result())
+        self._rate.give_back(grant.permit_at)
+        self._circuit.abandoned(probe=grant.probe)
         self._pump()
 
     def _note_wait(self, ticket: Ticket, trail: Trail) -> None:
@@ -270,7 +279,7 @@ class Lane:
         try:
             wait_s = self._rate.take(now, len(self._room))
         except QuotaExhausted as error:
-            self._close(error.opens_in_s, ProviderState.QUOTA_SPENT, self._spent_error(str(error)))
+            self._close(error.opens_in_s, ProviderState.QUOTA_SPENT, spent_error(self.provider, str(error)))
             return None
         if wait_s == 0.0:
             self._metrics.permit(self._rate.source)
@@ -287,11 +296,12 @@ class Lane:
                 continue
             if now + self._shortest.least_s > ticket.turn.deadline:
                 self._metrics.refused("DeadlineUnreachable")
-                ticket.granted.set_exception(_TurnedAway(DeadlineUnreachable(ticket.turn.timeout_s)))
+                ticket.granted.set_exception(TurnedAway(DeadlineUnreachable(ticket.turn.timeout_s)))
                 continue
             self.in_progress += 1
-            ticket.granted.set_result(self._circuit.begin())
+            ticket.granted.set_result(Grant(self._rate.taken_at, self._circuit.begin()))
             return
+        self._rate.give_back(self._rate.taken_at)
 
     def _turn_away(self, refusal_of: Callable[[Ticket], ExpectedError | None]) -> None:
         for ticket in self._room.tickets:
@@ -299,7 +309,7 @@ class Lane:
                 continue
             self._room.leave(ticket)
             self._metrics.refused(type(refusal).__name__)
-            ticket.granted.set_exception(_TurnedAway(refusal))
+            ticket.granted.set_exception(TurnedAway(refusal))
 
     def _cancel_timer(self) -> None:
         if self._timer is not None:
@@ -308,32 +318,42 @@ class Lane:
 
     # Calling
 
-    async def _attempt(self, attempt: Attempt, trail: Trail, *, probe: bool) -> ProviderResult:
+    async def _attempt(self, attempt: Attempt, trail: Trail, grant: Grant, *, hurry: bool) -> ProviderResult:
+        def begin() -> None:
+            if hurry and self.quota.requests_per_second and self._clock() > grant.permit_at + _LATE_S:
+                raise TooLate
+
         began = self._clock()
         trail.attempts += 1
         outcome = "abandoned"
         try:
-            result = await attempt()
+            result = await attempt(begin)
             outcome = "ok"
             trail.billed_units += result.billed_units
             self._metrics.billed(result.billed_units)
             return result
+        except TooLate:
+            outcome = "late"
+            trail.attempts -= 1
+            raise
         except ProviderThrottled as error:
             outcome = "throttled"
             self._throttled(error)
             raise
         except ProviderUnavailable as error:
-            outcome = "repeatable" if _is_repeatable(error) else "failed"
+            outcome = "repeatable" if is_repeatable(error) else "failed"
             raise
         except ProviderNotConfigured as error:
             outcome = "rejected"
             if error.for_all:
-                self._close(_REJECTED_REST_S, ProviderState.NOT_CONFIGURED, self._rejected_error(error.detail))
+                self._close(_REJECTED_REST_S, ProviderState.NOT_CONFIGURED, rejected_error(self.provider, error.detail))
             raise
         except ProviderQuotaSpent as error:
             outcome = "quota_spent"
             if error.for_all:
-                self._close(error.opens_in_s, ProviderState.QUOTA_SPENT, self._spent_error("the provider says so"))
+                self._close(
+                    error.opens_in_s, ProviderState.QUOTA_SPENT, spent_error(self.provider, "the provider says so")
+                )
             raise
         except ExpectedError:
             outcome = "refused"
@@ -344,7 +364,10 @@ class Lane:
         finally:
             seconds = self._clock() - began
             trail.provider_ms += seconds * 1000
-            self._ended(outcome, seconds, probe=probe)
+            if outcome == "late":
+                self._hand_back(grant)
+            else:
+                self._ended(outcome, seconds, probe=grant.probe)
 
     def _ended(self, outcome: str, seconds: float, *, probe: bool) -> None:
         self.in_progress -= 1
@@ -369,7 +392,13 @@ class Lane:
         _log.warning("provider.rested", provider=self.provider, rest_s=round(self._circuit.retry_in(now), 3))
         self._metrics.circuit(CircuitState.OPEN.value)
         nobody_waits = self._circuit.patience_over(now)
-        self._turn_away(lambda t: None if t.turn.patient and not nobody_waits else self._rested_error(now))
+        self._turn_away(
+            lambda t: (
+                None
+                if t.turn.patient and not nobody_waits
+                else rested_error(self.provider, self._circuit.retry_in(now))
+            )
+        )
 
     def _close(self, rest_s: float, state: ProviderState, error_of: ErrorOf) -> None:
         """Closes the lane for everybody: no other item would fare better."""
@@ -386,7 +415,7 @@ class Lane:
     async def _back_off(self, error: ProviderThrottled | ProviderUnavailable, failures: int, turn: Turn) -> None:
         """Waits before the next attempt. Raises ``error`` when the deadline does not allow another one."""
         now, retry = self._clock(), self._policy.retry
-        wait_s, cost = 0.0, 0.0 if _is_repeatable(error) else 1.0
+        wait_s, cost = 0.0, 0.0 if is_repeatable(error) else 1.0
         if cost:
             wait_s = max(retry.backoff_s(max(1, failures), self._random), self._budget.wait_s(now))
             wait_s = max(wait_s, min(error.said_s or 0.0, retry.max_backoff_s))
@@ -403,20 +432,3 @@ class Lane:
             raise
         finally:
             self._backing_off -= 1
-
-    def _rested_error(self, now: float) -> ProviderUnavailable:
-        retry_s = self._circuit.retry_in(now)
-        return ProviderUnavailable(
-            self.provider, f"it fails and is being rested for {retry_s:.1f} s", retry_after_s=retry_s
-        )
-
-    def _rejected_error(self, detail: str) -> ErrorOf:
-        return lambda _: ProviderNotConfigured(self.provider, detail)
-
-    def _spent_error(self, detail: str) -> ErrorOf:
-        return lambda opens_in_s: ProviderQuotaSpent(self.provider, detail, retry_after_s=max(1.0, opens_in_s))
-
-
-def _is_repeatable(error: ProviderThrottled | ProviderUnavailable) -> bool:
-    """Whether nothing is wrong with the provider, so that another attempt is worth while at once."""
-    return isinstance(error, ProviderUnavailable) and error.said_s == 0

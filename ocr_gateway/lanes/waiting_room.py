@@ -10,12 +10,20 @@ from ocr_gateway.lanes.fair_queue import FairQueue, Place
 from ocr_gateway.lanes.turn import Asker, Turn
 
 
+@dataclass(frozen=True, slots=True)
+class Grant:
+    """A turn: the permit is for ``permit_at``; ``probe``: the call tries a provider that was rested."""
+
+    permit_at: float
+    probe: bool
+
+
 @dataclass(slots=True, eq=False)
 class Ticket:
     """An item that waits: since ``began``, when the rate limit had blocked the lane for ``rate_blocked_s`` in all."""
 
     turn: Turn
-    granted: asyncio.Future[bool]
+    granted: asyncio.Future[Grant]
     began: float
     rate_blocked_s: float
     again: bool = False

@@ -28,6 +28,7 @@ class Bench:
     weights: dict[str, float] = field(default_factory=dict)
     latency_s: float = 0.1
     behave: Callable[[int], Exception | None] = lambda _: None
+    preparing_s: Callable[[int], float] = lambda _: 0.0
     readying: Callable[[], Exception | None] = lambda: None
     calls: list[float] = field(default_factory=list)
     in_progress: int = 0
@@ -54,7 +55,10 @@ class Bench:
         if error is not None:
             raise error
 
-    async def attempt(self, name: str = "") -> ProviderResult:
+    async def attempt(self, name: str, begin: Callable[[], None]) -> ProviderResult:
+        if preparing := self.preparing_s(len(self.calls)):
+            await asyncio.sleep(preparing)
+        begin()
         self.calls.append(now())
         self.order.append(name)
         number = len(self.calls)
@@ -81,7 +85,7 @@ class Bench:
         trail: Trail | None = None,
     ) -> Awaitable[ProviderResult]:
         turn = Turn(Caller(tenant, source), priority, timeout_s, now() + timeout_s, patient)
-        return self.lane.call(turn, lambda: self.attempt(name), trail or Trail())
+        return self.lane.call(turn, lambda begin: self.attempt(name, begin), trail or Trail())
 
     async def all(self, count: int) -> None:
         await asyncio.gather(*(self.call() for _ in range(count)))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import itertools
+import random
 
 import pytest
 
@@ -18,7 +19,7 @@ from ocr_gateway.lanes.circuit import CircuitPolicy
 from ocr_gateway.lanes.lane import LanePolicy
 from ocr_gateway.lanes.retry import RetryPolicy
 from ocr_gateway.model import ProviderResult, ProviderState, Quota, Trail
-from tests.fakes.lane_bench import Bench
+from tests.fakes.lane_bench import Bench, most_in_any_window
 from tests.fakes.virtual_time import now, run_virtual
 
 NEVER_RESTS = CircuitPolicy(window=10_000, min_calls=10_000)
@@ -165,3 +166,33 @@ def test_who_had_no_turn_yet_does_not_go_before_those_who_wait() -> None:
         return bench.order
 
     assert run_virtual(main()) == ["second", "third", "fourth", "unlucky"]
+
+
+def test_a_call_that_would_begin_late_waits_for_another_permit() -> None:
+    """A process that stalls between permit and call never puts more into a second than the quota, and loses little."""
+
+    async def main() -> tuple[Bench, Trail]:
+        bench = Bench(Quota(requests_per_second=50), latency_s=0.3)
+        chance = random.Random(7)
+        bench.preparing_s = lambda _: 0.05 if chance.random() < 0.02 else chance.random() * 0.004
+        trail = Trail()
+        await asyncio.gather(*(bench.call(trail=trail) for _ in range(1000)))
+        return bench, trail
+
+    bench, trail = run_virtual(main())
+    assert trail.attempts == len(bench.calls) == 1000
+    assert most_in_any_window(bench.calls, 1.0) <= 50
+    assert (bench.lane.in_progress, bench.lane.waiting) == (0, 0)
+    assert 1000 / (bench.calls[-1] - bench.calls[0]) >= 0.95 * 50
+
+
+def test_a_process_that_is_always_late_gets_on_too() -> None:
+    """An item gives its permit back twice at most; then it goes, late as it is."""
+
+    async def main() -> Bench:
+        bench = Bench(Quota(requests_per_second=50))
+        bench.preparing_s = lambda _: 0.1
+        await bench.all(20)
+        return bench
+
+    assert len(run_virtual(main()).calls) == 20
