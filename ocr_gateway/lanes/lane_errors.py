@@ -36,4 +36,4 @@ def spent_error(provider: str, detail: str) -> ErrorOf:
 
 def is_repeatable(error: ProviderThrottled | ProviderUnavailable) -> bool:
     """Whether nothing is wrong with the provider: another attempt is worth while at once."""
-    return error.said_s == 0
+    return isinstance(error, ProviderUnavailable) and error.said_s == 0
