@@ -190,9 +190,10 @@ class BaiduProvider:
             body = OutgoingBody(await self._body(call, endpoint, form))
             token = await token_holder.get()
             url = f"{self._address}{_PATH}{endpoint.name}?access_token={quote(token, safe='')}"
-            call.begin()
             try:
-                answer = await self._http.post(url, headers=_HEADERS, body=body, timeout_s=self._timeout_s)
+                answer = await self._http.post(
+                    url, headers=_HEADERS, body=body, begin=call.begin, timeout_s=self._timeout_s
+                )
             except HttpFailure as failure:
                 raise ProviderUnavailable(self._name, str(failure)) from None
             page = await self._page(call, endpoint, answer, token)

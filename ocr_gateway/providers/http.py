@@ -10,7 +10,7 @@ import asyncio
 import email.utils
 import enum
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Literal
 
@@ -125,10 +125,12 @@ class HttpClient:
         *,
         headers: Mapping[str, str],
         body: OutgoingBody | None = None,
+        begin: Callable[[], None] = lambda: None,
         timeout_s: float,
         max_answer_bytes: int = MAX_ANSWER_BYTES,
     ) -> HttpAnswer:
-        """The server's answer, whatever its status. ``url`` is sent as it stands: encode it before.
+        """The server's answer, whatever its status. ``url`` is sent as it stands: encode it before. ``begin`` is called
+        right before the request is sent; what it raises goes on.
 
         Raises ``HttpFailure`` and nothing else: ``timeout_s`` covers the wait for a connection, the sending and the
         whole answer. Cancelling it closes the connection.
@@ -138,6 +140,7 @@ class HttpClient:
             raise HttpFailure(HttpFault.CONNECTION_LOST, "the client is closed")
         for _ in range(_TURNS_TO_HEAR):
             await asyncio.sleep(0)
+        begin()
         try:
             async with asyncio.timeout(timeout_s):
                 return await self._exchange(self._session, method, url, headers, body, max_answer_bytes)
@@ -158,12 +161,19 @@ class HttpClient:
         *,
         headers: Mapping[str, str],
         body: OutgoingBody | None = None,
+        begin: Callable[[], None] = lambda: None,
         timeout_s: float,
         max_answer_bytes: int = MAX_ANSWER_BYTES,
     ) -> HttpAnswer:
         """``send`` with POST."""
         return await self.send(
-            "POST", url, headers=headers, body=body, timeout_s=timeout_s, max_answer_bytes=max_answer_bytes
+            "POST",
+            url,
+            headers=headers,
+            body=body,
+            begin=begin,
+            timeout_s=timeout_s,
+            max_answer_bytes=max_answer_bytes,
         )
 
     async def close(self) -> None:
