@@ -141,14 +141,22 @@ class _Components:
         self._metrics.store_in_use(in_use)
         self._note("cache.store", in_use)
 
-    def quota_shared(self, shared: bool, _why: str = "") -> None:
-        """For the link to Redis."""
+    def quota_shared_by(self, rates: Sequence[SharedRate]) -> None:
+        """From now on: shared is what all of ``rates`` share. Where there are none, nothing is said."""
+        for rate in rates:
+            rate.on_change(lambda: self._note_quota(rates))
+        if rates:
+            self._note_quota(rates)
+
+    def _note_quota(self, rates: Sequence[SharedRate]) -> None:
+        shared = all(rate.sharing for rate in rates)
         self._metrics.quota_shared(shared)
         self._note("quota.shared", shared)
 
     def _note(self, name: str, in_use: bool) -> None:
-        self._in_use[name] = in_use
-        self._report(name)
+        if self._in_use.get(name) is not in_use:
+            self._in_use[name] = in_use
+            self._report(name)
 
     def _report(self, name: str) -> None:
         if self._health is not None:
@@ -179,9 +187,10 @@ def _baidu(name: str, settings: BaiduSettings) -> BaiduProvider:
         endpoint=settings.endpoint,
         api_key=api_key.get_secret_value() if api_key else None,
         secret_key=secret_key.get_secret_value() if secret_key else None,
+        missing_keys=settings.credentials.missing,
         http=HttpClient(
-            max_connections=settings.max_connections,
-            max_connections_per_host=settings.max_connections,
+            max_connections=settings.connections,
+            max_connections_per_host=settings.connections,
             proxy=settings.proxy.get_secret_value() if settings.proxy else None,
         ),
         quotas=quotas,
@@ -197,8 +206,8 @@ def build_gateway(
     ready = list(build_providers(settings) if providers is None else providers)
     metrics = GatewayMetrics()
     components = _Components(metrics)
-    link = _build_link(settings, components, metrics)
-    lanes = _build_lanes(settings, ready, link, metrics)
+    link = _build_link(settings, metrics)
+    lanes = _build_lanes(settings, ready, link, components, metrics)
     routes = routes_of(settings, {p.description.name: p.description.features for p in ready})
     router = Router(ready, routes, lanes)
     cache = TwoLevelCache(
@@ -220,7 +229,7 @@ def build_gateway(
     return GatewayService(servicer, ready, list(lanes.values()), cache, link, cropping, components, endpoint)
 
 
-def _build_link(settings: GatewaySettings, components: _Components, metrics: GatewayMetrics) -> RedisLink | None:
+def _build_link(settings: GatewaySettings, metrics: GatewayMetrics) -> RedisLink | None:
     if settings.redis.url is None:
         return None
     link = RedisLink(
@@ -229,13 +238,16 @@ def _build_link(settings: GatewaySettings, components: _Components, metrics: Gat
         rest_s=settings.redis.rest_s,
         max_connections=settings.redis.max_connections,
     )
-    link.watch(components.quota_shared)
     metrics.redis_commands_of(lambda: link.commands)
     return link
 
 
 def _build_lanes(
-    settings: GatewaySettings, providers: Iterable[Provider], link: RedisLink | None, metrics: GatewayMetrics
+    settings: GatewaySettings,
+    providers: Iterable[Provider],
+    link: RedisLink | None,
+    components: _Components,
+    metrics: GatewayMetrics,
 ) -> dict[LaneKey, Lane]:
     retry, circuit = settings.retry, settings.circuit
     policy = LanePolicy(
@@ -276,6 +288,7 @@ def _build_lanes(
                 random_source=chance,
             )
     shared = [rate for rate in rates if isinstance(rate, SharedRate)]
+    components.quota_shared_by(shared)
     metrics.rate_commands_of(lambda: sum(rate.script_calls for rate in shared))
     return lanes
 

@@ -138,13 +138,17 @@ def _embedded(provider: RapidOcrSettings | TesseractSettings) -> str:
 
 
 def _quota(quota: QuotaSettings) -> str:
+    rate, at_once = quota.requests_per_second, quota.quota.max_concurrency
     limits = {
-        "a second": quota.requests_per_second,
+        "a second": rate,
         "a day": quota.requests_per_day,
         "a month": quota.requests_per_month,
-        "at one time": quota.quota.max_concurrency,
+        "at one time": at_once,
     }
-    return ", ".join(f"{limit:g} {unit}" for unit, limit in limits.items() if limit) or "no limit"
+    words = ", ".join(f"{limit:g} {unit}" for unit, limit in limits.items() if limit) or "no limit"
+    if 0 < at_once < rate:
+        words += f"; warning: with calls of more than {at_once / rate:.2g} s it is not used to the full"
+    return words
 
 
 def _routes(settings: GatewaySettings) -> _Rows:

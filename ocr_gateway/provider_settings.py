@@ -7,7 +7,7 @@ import os
 import re
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, Self
 from urllib.parse import urlsplit
 
 from pydantic import (
@@ -22,10 +22,12 @@ from pydantic import (
 
 from ocr_gateway.model import Feature, Quota
 from rpc_runtime.settings import SettingsSection
+from rpc_runtime.settings_source import fault_at
 
 _CORES = max(1, os.cpu_count() or 1)
 _BAIDU_RATES: Mapping[str, int] = {"text": 50, "table": 30, "id": 20}
 _BAIDU_KEYS = {"api_key": {"env": "BAIDU_API_KEY"}, "secret_key": {"env": "BAIDU_SECRET_KEY"}}
+_TOKEN_CONNECTIONS = 1
 EMBEDDED = ("rapidocr", "tesseract")
 BUILT_IN_PROVIDERS: tuple[str, ...] = ("rapidocr", "tesseract", "baidu")
 """Names, and kinds, of the providers that are there without being declared."""
@@ -239,14 +241,18 @@ class BaiduSettings(_ProviderPart):
     """Baidu AIP, one account."""
 
     kind: Literal["baidu"] = Field(default="baidu", description="Whose service it is.")
-    endpoint: str = Field(default="https://aip.baidubce.com", description="Scheme and host; https unless on loopback.")
+    endpoint: str = Field(
+        default="https://aip.baidubce.com", description="Scheme and host. The keys go there, so http is for tests."
+    )
     credentials: BaiduCredentials = Field(description="Of the provider named baidu: BAIDU_API_KEY, BAIDU_SECRET_KEY.")
     timeout_s: float = Field(default=10.0, gt=0, description="Of one attempt.")
     features: BaiduFeatures = Field(
         default_factory=lambda: BaiduFeatures.model_validate({}), description="What it reads."
     )
     proxy: SecretUrl = Field(default=None, description="http:// URL of a proxy. A password: as for redis.url.")
-    max_connections: int = Field(default=256, ge=1, description="To the service, at one time.")
+    max_connections: int | None = Field(
+        default=None, ge=1, description="To the service, at one time; none: one more than the max_concurrency of all."
+    )
 
     @field_validator("endpoint")
     @classmethod
@@ -255,6 +261,27 @@ class BaiduSettings(_ProviderPart):
         if parts.scheme not in ("http", "https") or not parts.hostname or parts.query or parts.username:
             raise ValueError("give the scheme and the host, as https://aip.baidubce.com")
         return value.rstrip("/")
+
+    @model_validator(mode="after")
+    def _connections_suffice(self) -> Self:
+        calls = self._max_calls
+        if self.max_connections is not None and calls is not None and self.max_connections < calls:
+            fault = f"is less than {calls}, the max_concurrency of its features together: permits would go to waste"
+            raise fault_at(("max_connections",), fault)
+        return self
+
+    @property
+    def connections(self) -> int:
+        """At one time, to the service; 0: any number."""
+        if self.max_connections is not None:
+            return self.max_connections
+        return 0 if self._max_calls is None else self._max_calls + _TOKEN_CONNECTIONS
+
+    @property
+    def _max_calls(self) -> int | None:
+        """Calls in progress of all features; None: any number."""
+        calls = [getattr(self.features, feature.value).quota.quota.max_concurrency for feature in self.reads]
+        return sum(calls) if all(calls) else None
 
     @property
     def reads(self) -> frozenset[Feature]:

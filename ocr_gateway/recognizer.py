@@ -248,6 +248,8 @@ class Recognizer:
             recognition = await self._read(candidate, job, header, shared.turn, shared.trail)
             self._cache.put(_key(job.request, job.digest, job.spec, candidate), _entry(recognition))
             return recognition
+        for lane in candidate.lanes.values():
+            lane.expect()
         lease = await self._cache.get_or_lead(key)
         if isinstance(lease, tuple):
             return _recalled(*lease)

@@ -84,6 +84,13 @@ _PREFERENCES = {
 }
 
 
+_SOONEST_FIRST = (
+    ProviderState.STARTING,
+    ProviderState.RESTED,
+    ProviderState.QUOTA_SPENT,
+    ProviderState.NOT_CONFIGURED,
+)
+"""States in which no call goes, the one first that passes soonest, as a rule."""
 SHA256_BYTES = 32
 _DOUBLE = struct.Struct("<d")
 MAX_LANGUAGES = 64
@@ -330,19 +337,33 @@ class LaneLoad(Protocol):
 def provider_message(provider: Provider, lanes: Mapping[Feature, LaneLoad]) -> gateway_pb2.Provider:
     """A provider as ListProviders shows it, with the lane of each of its features."""
     description, status = provider.description, provider.status
+    state, detail = _state_of_all(status, lanes)
     return gateway_pb2.Provider(
         name=description.name,
         display_name=description.display_name,
         kind=_KINDS[description.kind],
         model=status.model,
-        state=_STATES[status.state],
-        state_detail=status.detail,
+        state=_STATES[state],
+        state_detail=detail,
         features=[
             _feature_message(feature, support, lanes[feature], status)
             for feature, support in sorted(description.features.items(), key=lambda pair: pair[0].value)
         ],
         languages=description.languages,
     )
+
+
+def _state_of_all(status: ProviderStatus, lanes: Mapping[Feature, LaneLoad]) -> tuple[ProviderState, str]:
+    """The provider's own; or, where no call goes for any feature, that of the lane that is the first to serve again."""
+    states = {feature: lanes[feature].state for feature in sorted(lanes, key=lambda feature: feature.value)}
+    kinds = {state for state, _ in states.values()}
+    if status.state is not ProviderState.SERVING or not kinds or ProviderState.SERVING in kinds:
+        return status.state, status.detail
+    state = next(state for state in _SOONEST_FIRST if state in kinds)
+    details = {feature: detail for feature, (_, detail) in states.items()}
+    if len(set(details.values())) == 1:
+        return state, next(iter(details.values()))
+    return state, "; ".join(f"{feature.value}: {detail}" for feature, detail in details.items())
 
 
 def _feature_message(

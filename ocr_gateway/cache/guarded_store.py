@@ -49,7 +49,12 @@ class GuardedStore:
         """The value, or None. Raises StoreUnavailable, at once while the store rests."""
         return await self._guarded(lambda: self._store.get(key), self._timeout_s)
 
-    async def get_or_lead(self, key: str, holder: str, lease_s: float) -> bytes | Turn:  # noqa: ARG002 - the port's
+    async def get_or_lead(
+        self,
+        key: str,
+        holder: str,  # noqa: ARG002 - the port's
+        dead: str | None = None,  # noqa: ARG002 - the port's
+    ) -> bytes | Turn:
         """The value, or the turn, to everybody. Raises StoreUnavailable."""
         value = await self.get(key)
         return Turn(leads=True) if value is None else value
@@ -58,12 +63,20 @@ class GuardedStore:
         """Keeps the value. Raises StoreUnavailable."""
         await self._guarded(lambda: self._store.put(key, value), _WRITE_TIMEOUT_S)
 
-    async def renew(self, key: str, holder: str, lease_s: float) -> bool:  # noqa: ARG002 - the port's
+    async def renew(self, key: str, holder: str) -> bool:  # noqa: ARG002 - the port's
         """True: nobody else holds anything."""
         return True
 
     async def release(self, key: str, holder: str) -> None:
         """Nothing is held."""
+
+    async def sign(self, term: str, life_s: float) -> bool:  # noqa: ARG002 - the port's
+        """True: nobody asks for signs."""
+        return True
+
+    async def life_left_s(self, term: str) -> float:  # noqa: ARG002 - the port's
+        """0: nobody holds anything."""
+        return 0.0
 
     async def close(self) -> None:
         """Closes the store."""

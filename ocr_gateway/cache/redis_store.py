@@ -23,6 +23,8 @@ _DEFLATED = b"\x02"
 _DEFLATED_FROM_BYTES = 512
 _LARGE_BYTES = 128 * 1024
 """From here on values are packed and unpacked on a thread: 4 MiB take 30 ms and 15 ms."""
+_LEASE_TTL_S = 2 * 3600.0
+"""Only a bound: a lease is given up, or taken from a holder whose sign of life is gone."""
 _JITTER = 0.1
 """Times to live vary by this share, so that what was read together does not expire together."""
 
@@ -44,6 +46,8 @@ class RedisStore:
         self._put = Script.load(_PACKAGE, "put")
         self._renew = Script.load(_PACKAGE, "renew")
         self._release = Script.load(_PACKAGE, "release")
+        self._sign = Script.load(_PACKAGE, "sign")
+        self._life_left = Script.load(_PACKAGE, "life_left")
 
     def watch(self, tell: Callable[[bool, str], None]) -> None:
         """Has ``tell`` called at each change of the link, and at once where it is in use already."""
@@ -63,14 +67,15 @@ class RedisStore:
         packed = await self._translated(lambda: self._link.get(_value_key(key)))
         return None if packed is None else await self._unpacked(key, packed)
 
-    async def get_or_lead(self, key: str, holder: str, lease_s: float) -> bytes | Turn:
-        """The value; where there is none, the lease, or how long another's still runs."""
-        keys, args = (_value_key(key), _lease_key(key)), (holder, _ms(lease_s))
+    async def get_or_lead(self, key: str, holder: str, dead: str | None = None) -> bytes | Turn:
+        """The value; where there is none, the lease, or who has it. From the ``dead`` holder it is taken."""
+        keys = (_value_key(key), _lease_key(key))
+        args = (holder, _ms(_LEASE_TTL_S)) if dead is None else (holder, _ms(_LEASE_TTL_S), dead)
         reply = await self._translated(lambda: self._link.run(self._look_or_lead, keys, args))
         if isinstance(reply, bytes):
             value = await self._unpacked(key, reply)
             return Turn(leads=True) if value is None else value
-        return Turn(leads=not reply, wait_s=reply / 1000)
+        return Turn(leads=False, holder=reply[0].decode("utf-8", "replace")) if reply else Turn(leads=True)
 
     async def put(self, key: str, value: bytes, holder: str = "") -> None:
         """Keeps the value, gives up the holder's lease and tells who waits. StoreRefused when Redis is full."""
@@ -83,15 +88,24 @@ class RedisStore:
         keys, args = (_value_key(key), _lease_key(key)), (packed, _ms(ttl_s), holder, _CHANNEL, key)
         await self._translated(lambda: self._link.run(self._put, keys, args))
 
-    async def renew(self, key: str, holder: str, lease_s: float) -> bool:
-        """Lets the lease run anew, also in a Redis that has forgotten it. False: another has it."""
-        keys, args = (_lease_key(key),), (holder, _ms(lease_s))
+    async def renew(self, key: str, holder: str) -> bool:
+        """Takes the lease again in a Redis that has forgotten it. False: another has it."""
+        keys, args = (_lease_key(key),), (holder, _ms(_LEASE_TTL_S))
         return bool(await self._translated(lambda: self._link.run(self._renew, keys, args)))
 
     async def release(self, key: str, holder: str) -> None:
         """Gives the lease up and tells who waits."""
         keys, args = (_lease_key(key),), (holder, _CHANNEL, key)
         await self._translated(lambda: self._link.run(self._release, keys, args))
+
+    async def sign(self, term: str, life_s: float) -> bool:
+        """Says that the term lives, for so long. False: Redis did not have it from before."""
+        return bool(await self._translated(lambda: self._link.run(self._sign, (_sign_key(term),), (_ms(life_s),))))
+
+    async def life_left_s(self, term: str) -> float:
+        """How long the last sign still holds; 0: no longer."""
+        left_ms: int = await self._translated(lambda: self._link.run(self._life_left, (_sign_key(term),)))
+        return left_ms / 1000
 
     async def close(self) -> None:
         """From now on it is unavailable; the link goes on for others."""
@@ -145,6 +159,10 @@ def _value_key(key: str) -> str:
 
 def _lease_key(key: str) -> str:
     return f"ocrmux:lease:{{{key}}}"
+
+
+def _sign_key(term: str) -> str:
+    return f"ocrmux:alive:{term}"
 
 
 def _ms(seconds: float) -> int:

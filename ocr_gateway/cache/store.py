@@ -17,10 +17,10 @@ class StoreRefused(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Turn:
-    """Nothing is kept for a key: the asker is to make it (``leads``), or another does, at most ``wait_s`` more."""
+    """Nothing is kept for a key: the asker is to make it (``leads``), or the ``holder`` of its lease does."""
 
     leads: bool
-    wait_s: float = 0.0
+    holder: str = ""
 
 
 class PlainStore(Protocol):
@@ -47,7 +47,8 @@ class Store(Protocol):
     """A plain store that is bounded in time itself, says whether it is in use, and has leases where processes share it.
 
     While it is not in use, every method raises StoreUnavailable at once. A ``holder`` is a name that is used for one
-    lease only; a store without leases lets everybody lead.
+    lease only, ``TERM:NUMBER``; a lease stands until it is given up, but for a bound of hours, and may be taken from a
+    holder whose term has given no sign of life. A store without leases lets everybody lead.
     """
 
     def watch(self, tell: Callable[[bool, str], None]) -> None:
@@ -69,20 +70,28 @@ class Store(Protocol):
         """The value, or None when there is none or it has expired."""
         ...
 
-    async def get_or_lead(self, key: str, holder: str, lease_s: float) -> bytes | Turn:
-        """The value; where there is none, the lease, or how long another's still runs."""
+    async def get_or_lead(self, key: str, holder: str, dead: str | None = None) -> bytes | Turn:
+        """The value; where there is none, the lease, or who has it. From the ``dead`` holder it is taken."""
         ...
 
     async def put(self, key: str, value: bytes, holder: str = "") -> None:
         """Keeps the value, unless it is over the store's bound, and gives up the holder's lease."""
         ...
 
-    async def renew(self, key: str, holder: str, lease_s: float) -> bool:
-        """Lets the lease run anew. False: it was lost."""
+    async def renew(self, key: str, holder: str) -> bool:
+        """Takes the holder's lease again where the store has forgotten it. False: it was lost to another."""
         ...
 
     async def release(self, key: str, holder: str) -> None:
         """Gives the lease up without a value."""
+        ...
+
+    async def sign(self, term: str, life_s: float) -> bool:
+        """Says that the term lives, for so long. False: it had not been said, or no longer held."""
+        ...
+
+    async def life_left_s(self, term: str) -> float:
+        """How long the last such sign still holds; 0: no longer."""
         ...
 
     async def close(self) -> None:

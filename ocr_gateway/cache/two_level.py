@@ -4,22 +4,21 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import secrets
-from itertools import count
 from typing import Protocol
 
 import structlog
 
 from ocr_gateway.cache.announcements import Announcements
 from ocr_gateway.cache.entry import CacheEntry, EntryDamaged
-from ocr_gateway.cache.lease import Lease, LeaseBook
+from ocr_gateway.cache.lease import Lease, LeaseBook, term_of
+from ocr_gateway.cache.life_signs import LifeSigns
 from ocr_gateway.cache.memory import MemoryCache
 from ocr_gateway.cache.store import Store, StoreRefused, StoreUnavailable
 from ocr_gateway.cache.write_behind import WriteBehind
 from ocr_gateway.model import CacheOutcome
 
 _log = structlog.get_logger("ocr_gateway.cache")
-_AFTER_LEASE_S = 0.01
+_MAX_LEASES_WAITED = 6
 
 Found = tuple[CacheEntry, CacheOutcome]
 
@@ -69,12 +68,13 @@ class TwoLevelCache:
         self._observer = observer or Unobserved()
         self._store_in_use = False
         self._announcements = Announcements()
-        self._holders = (f"{prefix}:{number}" for prefix in (secrets.token_hex(8),) for number in count())
         self._writes: WriteBehind | None = None
         self._leases: LeaseBook | None = None
+        self._life_signs: LifeSigns | None = None
         if store is not None:
             self._writes = WriteBehind(store, self._observer.store_error)
             self._leases = LeaseBook(store, lease_s=lease_s, release=self._writes.release)
+            self._life_signs = LifeSigns(store, retry_s=lease_s)
 
     async def open(self) -> None:
         """Opens the store, within a bound of seconds; one that cannot be opened is bypassed."""
@@ -86,11 +86,14 @@ class TwoLevelCache:
         await self._store.listen(self._announcements.announce, self._announcements.announce_all)
         if not self._store_in_use:
             self._on_store_state(False, "it was not to be had at the start")
+        if self._leases is not None:
+            await self._leases.open()
 
     async def close(self) -> None:
         """Writes what waits, within a bound of seconds, and closes the store."""
-        if self._store is None or self._writes is None or self._leases is None:
+        if self._store is None or self._writes is None or self._leases is None or self._life_signs is None:
             return
+        await self._life_signs.close()
         await self._leases.close()
         await self._writes.close()
         await self._store.close()
@@ -123,17 +126,17 @@ class TwoLevelCache:
     async def get_or_lead(self, key: str) -> Found | Lease:
         """The entry and where it came from, or the lease of the key: the caller is to make the entry.
 
-        While another replica makes it, waits: until that is done or given up, or its lease ends. A caller with a lease
-        ends it by ``put`` or by ``Lease.abandon``.
+        While another replica makes it, waits: until that is done or given up, or the other is dead. A caller with a
+        lease ends it by ``put`` or by ``Lease.abandon``.
         """
         entry = self.recall(key)
         if entry is not None:
             return entry, CacheOutcome.MEMORY
-        if self._store is None:
+        if self._store is None or self._leases is None or self._life_signs is None:
             self._observer.cache_outcome(CacheOutcome.MISS.value)
             return Lease(key)
-        with self._announcements.listening(key) as announced:
-            found = await self._find_or_lead(self._store, key, announced)
+        with self._announcements.listening(key) as wake:
+            found = await self._find_or_lead(self._store, self._leases, self._life_signs, key, wake)
         if isinstance(found, Lease):
             self._observer.cache_outcome(CacheOutcome.MISS.value)
         return found
@@ -152,13 +155,16 @@ class TwoLevelCache:
         if kept and self._writes is not None:
             self._writes.put(key, entry, holder)
 
-    async def _find_or_lead(self, store: Store, key: str, announced: asyncio.Event) -> Found | Lease:
-        waited = False
+    async def _find_or_lead(
+        self, store: Store, leases: LeaseBook, life_signs: LifeSigns, key: str, wake: asyncio.Event
+    ) -> Found | Lease:
+        dead, wait_s = None, 0.0
         while True:
-            holder, was_in_use = next(self._holders), self._store_in_use
-            announced.clear()
+            await leases.ready()
+            holder, was_in_use = leases.name(), self._store_in_use
+            wake.clear()
             try:
-                look = await store.get_or_lead(key, holder, self._lease_s)
+                look = await store.get_or_lead(key, holder, dead)
             except (StoreUnavailable, StoreRefused) as error:
                 self._store_failed(key, error, was_in_use)
                 if was_in_use:
@@ -169,13 +175,17 @@ class TwoLevelCache:
                 raise
             if isinstance(look, bytes):
                 entry = self._decoded(key, look)
-                return self._found(entry, CacheOutcome.COALESCED if waited else CacheOutcome.STORE, key) or Lease(key)
+                return self._found(entry, CacheOutcome.COALESCED if wait_s else CacheOutcome.STORE, key) or Lease(key)
             if look.leads:
-                return self._leases.enter(key, holder) if self._leases is not None else Lease(key)
-            waited = True
-            with contextlib.suppress(TimeoutError):
-                async with asyncio.timeout(look.wait_s + _AFTER_LEASE_S):
-                    await announced.wait()
+                return leases.enter(key, holder)
+            if look.holder == dead:
+                return Lease(key)  # no holder of ours: it cannot be taken
+            wait_s = min(2 * wait_s or self._lease_s, _MAX_LEASES_WAITED * self._lease_s)
+            with life_signs.watching(term_of(look.holder), wake) as watch:
+                with contextlib.suppress(TimeoutError):  # an announcement may be lost
+                    async with asyncio.timeout(wait_s):
+                        await wake.wait()
+                dead = look.holder if watch.over else None
 
     def _found(self, entry: CacheEntry | None, outcome: CacheOutcome, key: str) -> Found | None:
         if entry is None:

@@ -16,7 +16,7 @@ _log = structlog.get_logger("ocr_gateway.cache")
 _FLUSH_TIMEOUT_S = 2.0
 _MAX_ENTRIES = 256
 _MAX_BYTES = 32 * 1024 * 1024
-_MAX_RELEASES_DUE = 1000
+_MAX_RELEASES_DUE = 10_000
 _REFUSALS_BETWEEN_LOGS = 1000
 
 
@@ -32,7 +32,8 @@ class _Write:
 class WriteBehind:
     """Writes in turn, at most 256 entries and 32 MiB of them waiting; what is over that is left out.
 
-    ``on_error`` is told of each write that the store failed or refused. A write is tried once.
+    ``on_error`` is told of each write that the store failed or refused. A value is tried once; a lease is given up
+    again once the store is in use again.
     """
 
     def __init__(self, store: Store, on_error: Callable[[], None]) -> None:
@@ -98,6 +99,7 @@ class WriteBehind:
                 if was_in_use:
                     self._on_error()
                     _log.info("cache.not_written", key=write.key, detail=str(error))
+                self.release(write.key, write.holder)
             except StoreRefused as error:
                 self._refused(write.key, error)
             except Exception:  # a bug; it must not end the writing for everybody

@@ -22,7 +22,7 @@ class CircuitPolicy:
 
     It rests when at least ``failure_share`` of the last ``window`` calls failed and they are ``min_calls`` or more. The
     rest doubles from ``rest_s`` up to ``max_rest_s`` as long as it fails when it is tried. ``wait_s``: how long after
-    the first failure items that have nobody else to go to are kept waiting; later ones are turned away at once.
+    its first rest began items that have nobody else to go to are kept waiting; later ones are turned away at once.
     """
 
     window: int = 20

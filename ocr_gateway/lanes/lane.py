@@ -123,6 +123,11 @@ class Lane:
             return None
         return rested_error(self.provider, self._circuit.retry_in(now))
 
+    def expect(self) -> None:
+        """An item is on its way, with a look-up to make first: its permit may be fetched meanwhile."""
+        if not len(self._room) and self.state[0] is ProviderState.SERVING:
+            self._rate.expect()
+
     async def call(self, turn: Turn, attempt: Attempt, trail: Trail) -> ProviderResult:
         """The result of ``attempt``, made when it is the item's turn and again while that may help.
 

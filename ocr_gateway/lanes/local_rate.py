@@ -42,6 +42,9 @@ class LocalRate:
     def on_change(self, tell: Callable[[], None]) -> None:
         """Nothing changes here by itself, so nobody is told."""
 
+    def expect(self) -> None:
+        """Nothing has to be asked for."""
+
     def take(self, now: float, wanted: int) -> float | None:  # noqa: ARG002 - the port's; here each permit is asked for alone
         """Takes a permit: 0.0, or the seconds until one can be had. Raises QuotaExhausted."""
         wall_s = self._wall_clock() if self._counters else 0.0

@@ -26,6 +26,10 @@ class RateLimit(Protocol):
         """Registers whom to tell, on the event loop, when ``take`` may decide otherwise than it said."""
         ...
 
+    def expect(self) -> None:
+        """A call is likely to be wanted in some milliseconds. Where asking takes time, one permit is asked for now."""
+        ...
+
     def take(self, now: float, wanted: int) -> float | None:
         """Takes a permit for a call that begins now: 0.0. Or the seconds until it is worth asking again; or None while
         permits are being asked for, when ``on_change`` tells. ``wanted`` is how many calls wait, this one included.

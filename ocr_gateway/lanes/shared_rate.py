@@ -14,7 +14,7 @@ import structlog
 from ocr_gateway.lanes.period_counter import Period, period_counters
 from ocr_gateway.lanes.rate_window import MIN_WAIT_S, RateWindow, Spacing, checked_factor, wait_until
 from ocr_gateway.lanes.server_clock import ServerClock
-from ocr_gateway.lanes.slot_script import LEAVE, SlotGrant, SlotRequest, SlotScript
+from ocr_gateway.lanes.slot_script import LEAVE, PeriodUse, SlotGrant, SlotRequest, SlotScript
 from ocr_gateway.model import Quota
 from ocr_gateway.redis_link import RedisLink, RedisRefused, RedisUnavailable
 
@@ -23,6 +23,9 @@ _LEASE_OF_ANY_RATE = 32
 
 _ANSWER_WITHIN_S = 0.25
 """A request that Redis comes to later than this is not carried out: nobody waits for its slots any more."""
+
+_HELD_S = 0.1
+"""Asked again after so long where Redis waits for other replicas before it grants anything."""
 
 _MAX_LEAD_S = 0.1
 _MAX_READINGS = 4
@@ -46,6 +49,9 @@ class SharedRate:
     Permits are leased in advance, for ``lease_s`` at most: absolute times, each used at most ``late_tolerance_s`` late
     or given back. Without Redis this replica goes on at its share: the quota divided by the replicas seen last, or by
     ``replicas`` if that is more; ``link`` says when. Until ``open`` it is so, too.
+
+    A Redis that was emptied is told how many calls it had counted of a day and a month; where these are limited it
+    grants none until all replicas have told, at most for ``recovery_s``.
 
     A step forward of Redis's clock counts as time that has passed; all else that its clock does never admits more.
     ``clock`` is the lane's; ``wall_clock`` (seconds since 1970) counts only while Redis was never reached.
@@ -87,6 +93,8 @@ class SharedRate:
         self._taken: deque[_Slot] = deque(maxlen=self._spacing.calls if self._spacing else _LEASE_OF_ANY_RATE)
         self._unreported: deque[float] = deque(maxlen=self._spacing.calls if self._spacing else 0)
         self._correction = 0
+        self._use = PeriodUse()
+        self._held_until = -math.inf
         self._wanted = 0
         self._factor = 1.0
         self._arrivals_s: deque[float] = deque([0.0] * _ARRIVALS, maxlen=_ARRIVALS)
@@ -128,6 +136,12 @@ class SharedRate:
         """Registers whom to tell when permits have come, or come from elsewhere than before."""
         self._tells.append(tell)
 
+    def expect(self) -> None:
+        """Asks for one permit, unless there is one; nobody may come for it, then it goes back with the next request."""
+        if self.sharing and not self._slots and not self._wanted and self._clock() >= self._held_until:
+            self._wanted = 1
+            self._wake.set()
+
     def take(self, now: float, wanted: int) -> float | None:
         """Takes a permit: 0.0. Or the seconds to the next one; or None while Redis is asked. Raises QuotaExhausted."""
         self._drop_late(now)
@@ -143,6 +157,8 @@ class SharedRate:
         if not self.sharing:
             return self._take_of_share(now)
         self._check_periods(now)
+        if now < self._held_until:
+            return max(self._held_until - now, MIN_WAIT_S)
         self._wanted = max(1, wanted)
         self._wake.set()
         return None
@@ -224,7 +240,7 @@ class SharedRate:
                 return  # it went out of use meanwhile, and all goes on at the share
             if grant.done:
                 self._reported(request, sent)
-                self._receive(grant, self._clock())
+                self._receive(request, grant, self._clock())
             elif grant.since_us != self._since_us:
                 self._since_us = 0
                 self._wanted = max(self._wanted, request.wanted)
@@ -233,7 +249,7 @@ class SharedRate:
 
     def _request(self, wanted: int, now: float) -> SlotRequest:
         clock, returned = self._server_clock, self._away or bool(self._unreported)
-        tells = self._own is not None and (returned or not self._since_us)
+        tells = returned or not self._since_us
         held = set(self._own.recent(now)).difference(self._unreported) if self._own and tells else ()
         return SlotRequest(
             wanted=wanted,
@@ -247,6 +263,7 @@ class SharedRate:
             since_us=self._since_us,
             sent_ages_s=tuple(now - at for at in self._unreported),
             held_ages_s=tuple(now - at for at in held),
+            use=self._use if tells else PeriodUse(),
         )
 
     def _reported(self, request: SlotRequest, sent: float) -> None:
@@ -255,21 +272,25 @@ class SharedRate:
             self._unreported.popleft()
         self._correction -= request.correction
 
-    def _receive(self, grant: SlotGrant, received: float) -> None:
+    def _receive(self, request: SlotRequest, grant: SlotGrant, received: float) -> None:
         clock = self._server_clock
-        self._since_us = grant.since_us
+        self._since_us, self._use = grant.since_us, grant.use
         if not self.sharing and self._worth_another_reading(received):
             self._wake.set()
             return
         self._arrivals_s.append(received - clock.local(grant.now_us / 1e6))
         self.replicas = max(self._min_replicas, grant.replicas)
         for counter in self._counters:
-            counter.learn(self._wall(received), grant.day_used if counter.period is Period.DAY else grant.month_used)
+            used = grant.use.day_used if counter.period is Period.DAY else grant.use.month_used
+            counter.learn(self._wall(received), used)
         for server_us in grant.slots_us:
             slot = _Slot(clock.local(server_us / 1e6), server_us)
             self._slots.append(slot)
             if self._own is not None:
                 self._own.record(slot.at)
+        if request.wanted and not grant.slots_us:
+            self._held_until = received + _HELD_S
+            self._wanted = 0
         if self._slots:
             self._wanted = 0  # who asked meanwhile is told, and asks again where these do not suffice
         self._away = False

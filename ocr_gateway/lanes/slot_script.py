@@ -17,13 +17,24 @@ _ANY_RATE = Spacing(calls=0, window_s=1.0, burst=1)
 
 
 @dataclass(frozen=True, slots=True)
+class PeriodUse:
+    """The calls that all replicas have made in a day and in a month, which Redis numbers; 0 where it is not known."""
+
+    day: int = 0
+    day_used: int = 0
+    month: int = 0
+    month_used: int = 0
+
+
+@dataclass(frozen=True, slots=True)
 class SlotRequest:
     """What a replica asks and tells; ages are seconds before the request, negative for what is to come.
 
     ``correction`` is what days and months are to count besides. ``returned`` says that calls may have been made without
     Redis; ``sent_ages_s`` are this replica's. ``unused_us`` are slots of earlier grants. ``since_us`` is the state that
-    the replica knows, 0 for none; where it is 0, or returned, ``held_ages_s`` are its calls with slots of Redis. No
-    slot is granted before ``lead_s`` from now, and nothing is done after ``deadline_us``.
+    the replica knows, 0 for none; where it is 0, or returned, ``held_ages_s`` are its calls with slots of Redis, and
+    ``use`` is what it was told last. No slot is granted before ``lead_s`` from now, and nothing is done after
+    ``deadline_us``.
     """
 
     wanted: int
@@ -37,17 +48,20 @@ class SlotRequest:
     sent_ages_s: tuple[float, ...] = ()
     since_us: int = 0
     held_ages_s: tuple[float, ...] = ()
+    use: PeriodUse = PeriodUse()
 
 
 @dataclass(frozen=True, slots=True)
 class SlotGrant:
-    """What Redis grants, in microseconds of its clock, and what it knows; ``since_us`` is when it began to."""
+    """What Redis grants, in microseconds of its clock, and what it knows; ``since_us`` is when it began to.
+
+    Without slots although some are left of the day and the month, it waits for other replicas to tell what they know.
+    """
 
     now_us: int
     since_us: int
     replicas: int
-    day_used: int
-    month_used: int
+    use: PeriodUse
     slots_us: tuple[int, ...]
 
     @property
@@ -78,10 +92,10 @@ class SlotScript:
     async def ask(self, request: SlotRequest) -> SlotGrant:
         """One call of the script. Raises RedisUnavailable, RedisRefused."""
         self.calls += 1
-        now_us, since_us, replicas, day_used, month_used, slots_us = await self._link.run(
+        now_us, since_us, replicas, *use, slots_us = await self._link.run(
             self._script, self._keys, self._arguments(request)
         )
-        return SlotGrant(now_us, since_us, replicas, day_used, month_used, tuple(slots_us))
+        return SlotGrant(now_us, since_us, replicas, PeriodUse(*use), tuple(slots_us))
 
     def _arguments(self, request: SlotRequest) -> list[str | bytes | int | float]:
         spacing = self._spacing
@@ -106,6 +120,10 @@ class SlotScript:
             _ages(request.sent_ages_s),
             request.since_us,
             _ages(request.held_ages_s),
+            request.use.day,
+            request.use.day_used,
+            request.use.month,
+            request.use.month_used,
         ]
 
 

@@ -80,7 +80,7 @@ class BaiduProvider:
     is billed is an answer without an error, 1.0 each.
 
     ``http`` is opened and closed with the provider. ``clock`` counts monotonic seconds, ``wall_clock`` seconds of the
-    epoch.
+    epoch. ``missing_keys`` tells people what there is not where a key is None.
     """
 
     def __init__(
@@ -90,6 +90,7 @@ class BaiduProvider:
         endpoint: str = "https://aip.baidubce.com",
         api_key: str | None,
         secret_key: str | None,
+        missing_keys: str = "there is no API key or no secret key",
         http: HttpClient,
         quotas: Mapping[Feature, Quota] | None = None,
         text_endpoint: TextEndpoint = "general",
@@ -117,6 +118,7 @@ class BaiduProvider:
         self._description = _description(name, self._endpoints, {**DEFAULT_QUOTAS, **(quotas or {})})
         self._name = name
         self._model = f"{','.join(endpoint.name for endpoint in self._endpoints.values())}/v1"
+        self._missing_keys = missing_keys
         self._token: BaiduToken | None = None
         if api_key and secret_key:
             self._token = BaiduToken(
@@ -146,7 +148,7 @@ class BaiduProvider:
         if self._closed:
             return self._status(ProviderState.NOT_CONFIGURED, "it is closed")
         if self._token is None:
-            return self._status(ProviderState.NOT_CONFIGURED, "set BAIDU_API_KEY and BAIDU_SECRET_KEY")
+            return self._status(ProviderState.NOT_CONFIGURED, self._missing_keys)
         if rejection := self._token.rejection:
             return self._status(ProviderState.NOT_CONFIGURED, rejection)
         if not self._started or self._token.is_first_under_way:
@@ -302,7 +304,7 @@ class BaiduProvider:
             case Meaning.TOKEN:
                 raise self._refused_token(token, detail)
             case Meaning.CREDENTIALS:
-                self._token_holder().rejected(f"Baidu rejects BAIDU_API_KEY and BAIDU_SECRET_KEY: {detail}")
+                self._token_holder().rejected(f"Baidu rejects its API key or secret key: {detail}")
                 raise ProviderNotConfigured(self._name, self.status.detail)
             case Meaning.ENDPOINT_CLOSED:
                 raise self._shut_endpoint(endpoint, detail)

@@ -172,7 +172,7 @@ class BaiduToken:
             if said["error"] in _PASSING_ERRORS or self._is_valid(asked_at):
                 self._fail(words)  # a token that still serves is kept to its end, even when its keys are gone
             else:
-                self.rejected(f"Baidu rejects BAIDU_API_KEY and BAIDU_SECRET_KEY: {words}")
+                self.rejected(f"Baidu rejects its API key or secret key: {words}")
             return
         token, lifetime_s = said.get("access_token"), said.get("expires_in")
         if not isinstance(token, str) or not token or not isinstance(lifetime_s, int | float):

@@ -68,7 +68,8 @@ class HttpAnswer:
 
 
 class HttpClient:
-    """Requests over kept connections, at most ``max_connections`` in all and ``max_connections_per_host`` to one host.
+    """Requests over kept connections, at most ``max_connections`` in all and ``max_connections_per_host`` to one host;
+    0: any number.
 
     Redirects are not followed, certificates are checked, proxies come from ``proxy`` alone, and answers are asked for
     uncompressed, so that their size is known.

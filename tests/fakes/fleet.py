@@ -107,8 +107,9 @@ class Load:
 
 
 def settings_of(standin: str, redis: str | None, **sections: Any) -> dict[str, Any]:
-    """The settings file: the stand-in as the one provider, no store but Redis."""
+    """The settings file: the stand-in as the one provider, no store but Redis; ``link`` is the section ``redis``."""
     baidu = {"endpoint": f"http://{standin}", "timeout_s": 10.0, **sections.pop("baidu", {})}
+    link = sections.pop("link", {})
     settings: dict[str, Any] = {
         "cache": {"dir": "", **sections.pop("cache", {})},
         "providers": {"rapidocr": {"enabled": False}, "tesseract": {"enabled": False}, "baidu": baidu},
@@ -116,7 +117,7 @@ def settings_of(standin: str, redis: str | None, **sections: Any) -> dict[str, A
         **sections,
     }
     if redis is not None:
-        settings["redis"] = {"url": redis, **sections.get("redis", {})}
+        settings["redis"] = {"url": redis, **link}
     return settings
 
 
@@ -143,7 +144,7 @@ async def running_fleet(
     **sections: Any,
 ) -> AsyncIterator[Fleet]:
     """``replicas`` gateways on a Redis that runs (or its address); ``sections`` are those of the settings file,
-    ``baidu`` that of the provider, ``standin`` how the provider behaves."""
+    ``baidu`` that of the provider, ``link`` that of Redis; ``standin`` is how the provider behaves."""
     async with AsyncExitStack() as stack:
         provider = await stack.enter_async_context(stand_in_process(folder, **(standin or {})))
         url = redis.url if isinstance(redis, RedisServer) else redis
@@ -225,6 +226,33 @@ async def stub_of(address: str) -> AsyncIterator[Any]:
     """The gateway's stub over a connection of its own, so a source of its own in the lanes' queues."""
     async with grpc.aio.insecure_channel(address, options=list(_OWN_CONNECTION)) as channel:
         yield OcrGatewayServiceStub(channel)
+
+
+@dataclass
+class Stalls:
+    """How long the machine kept the stand-in from answering, at the most."""
+
+    longest_s: float = 0.0
+
+
+@asynccontextmanager
+async def stalls_of(standin: StandInProcess) -> AsyncIterator[Stalls]:
+    """Watches while the context lasts: calls that come during a stall are seen all at once, and so in one second."""
+    stalls, over = Stalls(), asyncio.Event()
+
+    async def watch() -> None:
+        while not over.is_set():
+            began = time.monotonic()
+            await standin.stats()
+            stalls.longest_s = max(stalls.longest_s, time.monotonic() - began)
+            await asyncio.sleep(0.05)
+
+    async with asyncio.TaskGroup() as tasks:
+        tasks.create_task(watch())
+        try:
+            yield stalls
+        finally:
+            over.set()
 
 
 def images_of(count: int, name: str = "image", size_bytes: int = 2000) -> dict[str, bytes]:

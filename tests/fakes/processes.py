@@ -6,7 +6,7 @@ import asyncio
 import os
 import sys
 from collections.abc import AsyncIterator
-from contextlib import AsyncExitStack, asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -14,6 +14,8 @@ import psutil
 
 START_S = 60.0
 STOP_S = 40.0
+_NOTICE_S = 0.5
+_LAST_LINES = 40
 
 
 @dataclass(slots=True)
@@ -46,6 +48,7 @@ class ServiceUnderTest:
 async def service(module: str, prefix: str, folder: Path, **env: str) -> AsyncIterator[ServiceUnderTest]:
     """``python -m module`` on a free port; ended by SIGTERM, and killed when that does not help.
 
+    When it has ended by itself with another status than 0, what is raised within tells the status and its last words.
     Settings are given by their names without the prefix; other variables by their whole names in upper case.
     """
     ready, log = folder / f"{module}.addr", folder / f"{module}.log"
@@ -56,7 +59,12 @@ async def service(module: str, prefix: str, folder: Path, **env: str) -> AsyncIt
             sys.executable, "-m", module, stdout=output, stderr=output, env={**os.environ, **settings}
         )
     try:
-        yield ServiceUnderTest(process, await _address(process, ready, log), log)
+        running = ServiceUnderTest(process, await _address(process, ready, log), log)
+        try:
+            yield running
+        except Exception as error:
+            await _note_its_end(error, module, running)
+            raise
     finally:
         if process.returncode is None:
             process.terminate()
@@ -81,6 +89,15 @@ async def pair(
             service("preprocess_service", "PREPROCESS_", folder, gateway_target=below.address, **preprocess)
         )
         yield below, above
+
+
+async def _note_its_end(error: Exception, module: str, service_: ServiceUnderTest) -> None:
+    """A caller hears of its end sooner than its parent, so there is a moment to wait."""
+    with suppress(TimeoutError):
+        status = await service_.ended(_NOTICE_S)
+        if status:
+            words = "\n".join(service_.log.read_text(errors="replace").splitlines()[-_LAST_LINES:])
+            error.add_note(f"{module} has ended with status {status}, its last words:\n{words}")
 
 
 async def _address(process: asyncio.subprocess.Process, ready: Path, log: Path) -> str:

@@ -16,7 +16,7 @@ import pytest
 from ocr_gateway.lanes.rate_limit import QuotaExhausted
 from ocr_gateway.lanes.rate_window import RateWindow, Spacing
 from ocr_gateway.lanes.shared_rate import SharedRate
-from ocr_gateway.lanes.slot_script import LEAVE, SlotGrant, SlotRequest, SlotScript
+from ocr_gateway.lanes.slot_script import LEAVE, PeriodUse, SlotGrant, SlotRequest, SlotScript
 from ocr_gateway.model import Quota
 from ocr_gateway.redis_link import RedisLink
 from tests.fakes.redis_server import RedisServer, eventually, redis_cluster
@@ -36,6 +36,7 @@ class Replica:
         self.link = link
         self.rate = rate
         self.waiting = 0
+        self.spent = False
         self.calls: list[float] = []
         self.share_calls: list[float] = []
         self._timer: asyncio.TimerHandle | None = None
@@ -52,7 +53,11 @@ class Replica:
             self._timer.cancel()
         while self.waiting:
             now, of_share = time.monotonic(), self.rate.permits_share
-            wait_s = self.rate.take(now, self.waiting)
+            try:
+                wait_s = self.rate.take(now, self.waiting)
+            except QuotaExhausted:
+                self.spent = True
+                return
             if wait_s is None:
                 return
             if wait_s > 0:
@@ -352,9 +357,9 @@ async def test_a_day_and_a_month_are_counted_by_all(server: RedisServer) -> None
     async with script(server.url, quota, replica="a") as a, script(server.url, quota, replica="b") as b:
         assert len((await a.ask(SlotRequest(6))).slots_us) == 6
         rest = await b.ask(SlotRequest(6))
-        assert (len(rest.slots_us), rest.day_used, rest.month_used) == (4, 10, 10)
+        assert (len(rest.slots_us), rest.use.day_used, rest.use.month_used) == (4, 10, 10)
         again = await a.ask(SlotRequest(6, correction=-2))
-        assert (len(again.slots_us), again.day_used) == (2, 10)
+        assert (len(again.slots_us), again.use.day_used) == (2, 10)
 
 
 @pytest.mark.parametrize(
@@ -373,15 +378,88 @@ async def test_days_and_months_turn_by_the_calendar(
     """A new day begins a new count, and a new month its own, whichever its length."""
     quota = Quota(requests_per_day=20, requests_per_month=30)
     seen = await _ask_on(server, quota, before, SlotRequest(5))
-    assert (seen.day_used, seen.month_used) == (5, 5)
+    assert (seen.use.day_used, seen.use.month_used) == (5, 5)
     seen = await _ask_on(server, quota, after, SlotRequest(1))
-    assert seen.day_used == (1 if after.date() != before.date() else 6)
-    assert seen.month_used == (6 if month_goes_on else 1)
+    assert seen.use.day_used == (1 if after.date() != before.date() else 6)
+    assert seen.use.month_used == (6 if month_goes_on else 1)
 
 
 async def _ask_on(server: RedisServer, quota: Quota, date: datetime, request: SlotRequest) -> SlotGrant:
     async with script(server.url, replace(quota, period_offset_s=round(date.timestamp() - time.time()))) as lane:
         return await lane.ask(request)
+
+
+async def test_an_emptied_redis_counts_on_from_what_each_replica_knows(server: RedisServer) -> None:
+    """After FLUSHALL nothing is granted until all have told; then the most that one knew counts, and what is new."""
+    quota = Quota(requests_per_second=100, requests_per_day=20, requests_per_month=50)
+    async with script(server.url, quota, replica="a") as a, script(server.url, quota, replica="b") as b:
+        knows_less = await a.ask(SlotRequest(6, known_replicas=2))
+        knows_more = await b.ask(SlotRequest(6, known_replicas=2))
+        await server.command("FLUSHALL")
+        one = SlotRequest(8, known_replicas=2, since_us=knows_less.since_us)
+        assert not (await a.ask(one)).done
+        told = await a.ask(replace(one, since_us=0, use=knows_less.use, correction=1))
+        assert (told.done, told.slots_us, told.use.day_used, told.use.month_used) == (True, (), 7, 7)
+        other = await b.ask(SlotRequest(8, known_replicas=2, use=knows_more.use))
+        assert (len(other.slots_us), other.use.day_used, other.use.month_used) == (7, 20, 20)
+        again = await a.ask(replace(one, since_us=told.since_us))
+        assert (again.slots_us, again.use.month_used) == ((), 20)
+
+
+async def test_what_is_told_of_another_day_or_month_does_not_count(server: RedisServer) -> None:
+    """A replica that was told yesterday tells an emptied Redis of the month alone, and of nothing in another month."""
+    quota = Quota(requests_per_day=20, requests_per_month=50)
+    last_of_month, first = datetime(2027, 3, 31, 23, tzinfo=UTC), datetime(2027, 4, 1, 1, tzinfo=UTC)
+    eve, seventh = datetime(2027, 4, 6, 23, tzinfo=UTC), datetime(2027, 4, 7, 1, tzinfo=UTC)
+    for told_on, asked_on, month_used in ((eve, seventh, 6), (last_of_month, first, 1)):
+        await server.command("FLUSHALL")
+        told = await _ask_on(server, quota, told_on, SlotRequest(5))
+        await server.command("FLUSHALL")
+        seen = await _ask_on(server, quota, asked_on, SlotRequest(1, use=told.use))
+        assert (seen.use.day_used, seen.use.month_used) == (1, month_used)
+
+
+async def test_a_period_goes_on_where_an_emptied_redis_has_a_slower_clock(server: RedisServer) -> None:
+    """Where replicas know of a later day than Redis's clock says, that day goes on."""
+    quota = Quota(requests_per_day=20, requests_per_month=50)
+    told = await _ask_on(server, quota, datetime(2027, 4, 1, 1, tzinfo=UTC), SlotRequest(5))
+    await server.command("FLUSHALL")
+    seen = await _ask_on(server, quota, datetime(2027, 3, 31, 23, tzinfo=UTC), SlotRequest(1, use=told.use))
+    assert seen.use == PeriodUse(told.use.day, 6, told.use.month, 6)
+
+
+async def test_a_day_is_not_granted_twice_by_a_redis_that_was_emptied(server: RedisServer) -> None:
+    """Of ten calls a day nine are made; then one more is, although who asks first after FLUSHALL knew of none."""
+    async with fleet(server.url, 2, Quota(requests_per_second=100, requests_per_day=10)) as [one, other]:
+        await eventually(lambda: one.rate.replicas == other.rate.replicas == 2)
+        seen = other.rate.script_calls
+        await eventually(lambda: other.rate.script_calls > seen)
+        one.want(9)
+        await eventually(lambda: len(one.calls) == 9)
+        await server.command("FLUSHALL")
+        other.want(9)
+        one.want(9)
+        await eventually(lambda: one.spent and other.spent)
+        assert len(all_calls([one, other])) == 10
+        assert await server.command("HGET", "ocrmux:rate:{stub:text}:used", "day_used") == "10"
+
+
+async def test_a_day_is_not_granted_twice_by_a_redis_that_comes_back_empty(server: RedisServer) -> None:
+    """What was called at the shares meanwhile counts, too."""
+    async with fleet(server.url, 2, Quota(requests_per_second=100, requests_per_day=10)) as [one, other]:
+        await eventually(lambda: one.rate.replicas == other.rate.replicas == 2)
+        one.want(4)
+        await eventually(lambda: len(one.calls) == 4)
+        await server.kill()
+        await eventually(lambda: not (one.rate.sharing or other.rate.sharing))
+        other.want(2)
+        await eventually(lambda: len(other.calls) == 2)
+        await server.start()
+        await eventually(lambda: one.rate.sharing and other.rate.sharing)
+        for replica in (one, other):
+            replica.want(9)
+        await eventually(lambda: one.spent and other.spent)
+        assert len(all_calls([one, other])) == 10
 
 
 async def test_a_spent_day_is_refused_with_the_time_of_the_next(server: RedisServer) -> None:

@@ -34,7 +34,10 @@ def providers_json(response: ListProvidersResponse) -> str:
 
 
 def providers_table(response: ListProvidersResponse) -> RenderableType:
-    """A block a provider, then the routes; for 80 columns, so not every detail: ``providers_json`` has those."""
+    """A block a provider, then the routes; for 80 columns, so not every detail: ``providers_json`` has those.
+
+    A feature's state stands where it is another than the provider's.
+    """
     blocks: list[RenderableType] = []
     for provider in response.providers:
         blocks += [_title(provider), Padding(_facts(provider), (0, 0, 1, _INDENT))]
@@ -47,7 +50,7 @@ def providers_table(response: ListProvidersResponse) -> RenderableType:
 
 
 def _title(provider: Provider) -> Text:
-    state = _words(ProviderState.Name(provider.state), "PROVIDER_STATE_")
+    state = _state(provider.state)
     kind = _words(ProviderKind.Name(provider.kind), "PROVIDER_KIND_")
     title = Text.assemble((provider.name, "bold"), "  ", (state, _STYLES.get(state, "")), "  ", (kind, "dim"))
     return title.append(f"  {provider.model}", "dim") if provider.model else title
@@ -58,8 +61,10 @@ def _facts(provider: Provider) -> Table:
     if provider.state_detail:
         table.add_row("why", Text(provider.state_detail))
     for feature in provider.features:
-        table.add_row(_words(Feature.Name(feature.feature), "FEATURE_"), Text(_takes(feature)))
-        table.add_row("", Text(_load(feature)))
+        lines = [Text(_takes(feature)), Text(_load(feature))]
+        if feature.state not in (provider.state, ProviderState.PROVIDER_STATE_UNSPECIFIED):
+            lines.insert(0, _feature_state(feature))
+        table.add_row(_words(Feature.Name(feature.feature), "FEATURE_"), Group(*lines))
     if provider.languages:
         table.add_row("languages", Text(_languages(list(provider.languages))))
     return table
@@ -69,8 +74,23 @@ def _routes(routes: list[Route]) -> Table:
     table = _grid()
     for route in routes:
         feature = _words(Feature.Name(route.feature), "FEATURE_")
-        table.add_row(Text(f"{route.name}, {feature}"), Text(" → ".join(route.providers)))
+        table.add_row(Text(f"{route.name}, {feature}"), Text(_order(route)))
     return table
+
+
+def _order(route: Route) -> str:
+    """``a → b (3) | c (1)``: b and c share what goes past a, three images to one."""
+    order = ""
+    for before, name in zip(("", *route.providers), route.providers, strict=False):
+        shares = name in route.weights and before in route.weights
+        weight = f" ({route.weights[name]:g})" if name in route.weights else ""
+        order += f"{(' | ' if shares else ' → ') if before else ''}{name}{weight}"
+    return f"{order}; on to the next below {route.escalate_below:g}" if route.escalate_below else order
+
+
+def _feature_state(feature: ProviderFeature) -> Text:
+    state = _state(feature.state)
+    return Text.assemble((state, _STYLES.get(state, "")), f": {feature.state_detail}" if feature.state_detail else "")
 
 
 def _grid() -> Table:
@@ -95,6 +115,8 @@ def _load(feature: ProviderFeature) -> str:
     quota = feature.quota
     rates = [
         f"{quota.requests_per_second:g}/s" if quota.requests_per_second else "",
+        f"{quota.requests_per_day}/day" if quota.requests_per_day else "",
+        f"{quota.requests_per_month}/month" if quota.requests_per_month else "",
         f"{quota.max_concurrency} at once" if quota.max_concurrency else "",
     ]
     allowed = ", ".join(filter(None, rates)) or "no limit"
@@ -105,6 +127,10 @@ def _languages(languages: list[str]) -> str:
     shown = ", ".join(languages[:_LANGUAGES_SHOWN])
     rest = len(languages) - _LANGUAGES_SHOWN
     return f"{shown} and {rest} more" if rest > 0 else shown
+
+
+def _state(state: ProviderState.ValueType) -> str:
+    return _words(ProviderState.Name(state), "PROVIDER_STATE_")
 
 
 def _words(name: str, prefix: str) -> str:

@@ -4,10 +4,11 @@
 --
 -- KEYS, all of one hash tag:
 --   1 state     hash: since (when it began), seen, skew (clock), even (theoretical arrival time), and see below: cold,
---               back, again, known
+--               back, again, known, lost
 --   2 slots     list: the last slots, oldest first
 --   3 replicas  sorted set: replicas by when they were last seen
---   4 used      hash: day, day_used, month, month_used; kept for good, so that no memory policy forgets it in a period
+--   4 used      hash: day, day_used, month, month_used, and what of it was counted since the state began: day_new,
+--               month_new; kept for good, so that no memory policy forgets it in a period
 -- ARGV:
 --   1 replica   2 wanted: slots, 0 to be seen only, -1 to leave   3 calls in a window, 0 for any number   4 window
 --   5 burst     6 interval: the even time between calls, stretched by the caller's factor
@@ -17,15 +18,18 @@
 --  16 unused: slots granted before and not used   17 sent: ages of calls made without Redis
 --  18 since: the state that the replica knows, 0 for none   19 held: where it is 0, or returned, ages of calls made with
 --     Redis and to be made; lists are separated by spaces
--- Returns {now, since, replicas seen in the last 10 s or still expected back, day_used, month_used, {slots}}. Nothing is
--- done, and replicas are 0, after the deadline, and where another state than the known one is found without being told of
--- what the replica holds: Redis was emptied.
+--  20 day  21 day_used  22 month  23 month_used: where since is 0, or returned, what the replica was told last, else 0
+-- Returns {now, since, replicas seen in the last 10 s or still expected back, day, day_used, month, month_used, {slots}}.
+-- Nothing is done, and replicas are 0, after the deadline, and where another state than the known one is found without
+-- being told of what the replica holds: Redis was emptied.
 local state, log, replicas, used = KEYS[1], KEYS[2], KEYS[3], KEYS[4]
 local replica, wanted, calls, window = ARGV[1], tonumber(ARGV[2]), tonumber(ARGV[3]), tonumber(ARGV[4])
 local burst, interval, lead, deadline = tonumber(ARGV[5]), tonumber(ARGV[6]), tonumber(ARGV[7]), tonumber(ARGV[8])
 local day_limit, month_limit, offset = tonumber(ARGV[9]), tonumber(ARGV[10]), tonumber(ARGV[11])
 local correction, returned = tonumber(ARGV[12]), ARGV[13] == '1'
 local known, recovery, since_known = tonumber(ARGV[14]), tonumber(ARGV[15]), tonumber(ARGV[18])
+local told_day, told_day_used = tonumber(ARGV[20]), tonumber(ARGV[21])
+local told_month, told_month_used = tonumber(ARGV[22]), tonumber(ARGV[23])
 local SEEN_US, KEEP_MS = 10 * 1000000, 60 * 1000
 local PUSH_AT_ONCE = 1000
 local kept = calls + math.floor(calls / 2) + 16
@@ -56,14 +60,15 @@ end
 -- Time. A clock that is set back goes on from where it was: what it lost is added from then on.
 local time = redis.call('TIME')
 local clock = time[1] * 1000000 + time[2]
-local before = redis.call('HMGET', state, 'seen', 'skew', 'even', 'cold', 'back', 'again', 'known', 'since')
+local before = redis.call('HMGET', state, 'seen', 'skew', 'even', 'cold', 'back', 'again', 'known', 'since',
+  'lost')
 local fresh = not before[1]
 local skew = (tonumber(before[2] or 0)) + math.max(0, tonumber(before[1] or 0) - clock)
 local now = clock + skew
 local since = tonumber(before[8] or now)
 local stranger = since ~= since_known
 if (deadline > 0 and now > deadline) or (stranger and since_known ~= 0 and not returned) then
-  return { now, since, 0, 0, 0, {} }
+  return { now, since, 0, 0, 0, 0, 0, {} }
 end
 
 -- Replicas.
@@ -130,36 +135,55 @@ for _, slot in ipairs(numbers(ARGV[16])) do
   end
 end
 
--- Days and months, by the clock as it is; one that is set back stays in its period.
+-- Days and months, by the clock as it is; one that is set back stays in its period. What was counted before the state
+-- began is the most that a replica knows of it, as Redis may have lost it. So until all known replicas have told, at most
+-- for the recovery time, nothing is granted: who comes first may know less than the others.
+local lost = now < again and (before[9] == '1' or (stranger and told_day > 0))
 local left = math.huge
-local day_used, month_used = 0, 0
-if day_limit > 0 or month_limit > 0 then
-  local day = math.floor((clock / 1000000 + offset) / 86400)
+local day, day_used, month, month_used = 0, 0, 0, 0
+local limited = day_limit > 0 or month_limit > 0
+
+local function counted(period, stored, stored_used, stored_new, told, told_used)
+  local count, new = 0, 0
+  if stored and tonumber(stored) >= period then
+    period, count, new = tonumber(stored), tonumber(stored_used), fresh and 0 or tonumber(stored_new or 0)
+  end
+  if (stranger or returned) and told >= period then
+    if told > period then
+      period, count, new = told, 0, 0
+    end
+    count = math.max(count, told_used + (stranger and new or 0))
+  end
+  return period, math.max(0, count + correction), new + correction
+end
+
+if limited then
+  day = math.floor((clock / 1000000 + offset) / 86400)
   -- The civil calendar from days since 1970: https://howardhinnant.github.io/date_algorithms.html#civil_from_days
-  local since = day + 719468
-  local era = math.floor(since / 146097)
-  local doe = since - era * 146097
+  local since_march_0 = day + 719468
+  local era = math.floor(since_march_0 / 146097)
+  local doe = since_march_0 - era * 146097
   local yoe = math.floor((doe - math.floor(doe / 1460) + math.floor(doe / 36524) - math.floor(doe / 146096)) / 365)
   local doy = doe - (365 * yoe + math.floor(yoe / 4) - math.floor(yoe / 100))
   local from_march = math.floor((5 * doy + 2) / 153)
-  local month = (yoe + era * 400) * 12 + from_march
-  local counted = redis.call('HMGET', used, 'day', 'day_used', 'month', 'month_used')
-  if counted[1] and tonumber(counted[1]) >= day then
-    day, day_used = tonumber(counted[1]), tonumber(counted[2])
-  end
-  if counted[3] and tonumber(counted[3]) >= month then
-    month, month_used = tonumber(counted[3]), tonumber(counted[4])
-  end
-  day_used, month_used = math.max(0, day_used + correction), math.max(0, month_used + correction)
+  month = (yoe + era * 400) * 12 + from_march
+  local stored = redis.call('HMGET', used, 'day', 'day_used', 'day_new', 'month', 'month_used', 'month_new')
+  local day_new, month_new
+  day, day_used, day_new = counted(day, stored[1], stored[2], stored[3], told_day, told_day_used)
+  month, month_used, month_new = counted(month, stored[4], stored[5], stored[6], told_month, told_month_used)
   if day_limit > 0 then
     left = math.min(left, day_limit - day_used)
   end
   if month_limit > 0 then
     left = math.min(left, month_limit - month_used)
   end
+  if lost then
+    left = 0
+  end
   local count = math.max(0, math.min(wanted, left, calls > 0 and calls or wanted))
   day_used, month_used = day_used + count, month_used + count
-  redis.call('HSET', used, 'day', day, 'day_used', day_used, 'month', month, 'month_used', month_used)
+  redis.call('HSET', used, 'day', day, 'day_used', day_used, 'day_new', day_new + count,
+    'month', month, 'month_used', month_used, 'month_new', month_new + count)
 end
 
 -- Slots.
@@ -195,8 +219,8 @@ end
 local keep = math.max(KEEP_MS, math.ceil(3 * window / 1000))
 redis.call('HSET', state, 'since', whole(since), 'seen', whole(clock), 'skew', whole(skew), 'even', string.format('%.3f', even),
   'cold', whole(cold), 'back', whole(back), 'again', whole(again),
-  'known', known)
+  'known', known, 'lost', lost and 1 or 0)
 for i = 1, 3 do
   redis.call('PEXPIRE', KEYS[i], keep)
 end
-return { now, since, seen_replicas, day_used, month_used, slots }
+return { now, since, seen_replicas, day, day_used, month, month_used, slots }

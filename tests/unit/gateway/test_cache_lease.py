@@ -10,7 +10,8 @@ import pytest
 
 from ocr_gateway.cache.announcements import Announcements
 from ocr_gateway.cache.entry import CacheEntry
-from ocr_gateway.cache.lease import Lease
+from ocr_gateway.cache.lease import Lease, term_of
+from ocr_gateway.cache.life_signs import LifeSigns
 from ocr_gateway.cache.memory import MemoryCache
 from ocr_gateway.cache.store import StoreRefused, StoreUnavailable, Turn
 from ocr_gateway.cache.two_level import TwoLevelCache
@@ -22,17 +23,21 @@ ENTRY = CacheEntry(b"document", "scripted", "1")
 
 
 class LeasingStore:
-    """Values and leases; announces, fails, refuses and hangs as it is told. Leases end only by hand."""
+    """Values, leases and signs of life; announces, fails, refuses and hangs as it is told. A sign ends only by hand."""
 
     def __init__(self) -> None:
         self.values: dict[str, bytes] = {}
         self.leases: dict[str, str] = {}
-        self.wait_s = FOR_EVER_S
+        self.signs: set[str] = set()
+        self.signed: list[str] = []
+        self.left_s = FOR_EVER_S
+        self.withholds_signs = False
+        self.unyielding = False
         self.fails = False
         self.refuses = False
         self.hangs = False
-        self.renewed = asyncio.Event()
         self.asked = 0
+        self.asked_for_signs = 0
         self._tells: list[Callable[[bool, str], None]] = []
         self._heard: list[Callable[[str], None]] = []
         self._resumed: list[Callable[[], None]] = []
@@ -60,15 +65,16 @@ class LeasingStore:
         await self._trouble()
         return self.values.get(key)
 
-    async def get_or_lead(self, key: str, holder: str, lease_s: float) -> bytes | Turn:
+    async def get_or_lead(self, key: str, holder: str, dead: str | None = None) -> bytes | Turn:
         self.asked += 1
         await self._trouble()
         if key in self.values:
             return self.values[key]
-        leads = self.leases.setdefault(key, holder) == holder
+        if self.leases.get(key) in (None, None if self.unyielding else dead):
+            self.leases[key] = holder
         if self.hangs:
             await asyncio.Event().wait()
-        return Turn(leads, 0.0 if leads else self.wait_s)
+        return Turn(self.leases[key] == holder, self.leases[key])
 
     async def put(self, key: str, value: bytes, holder: str = "") -> None:
         await self._trouble()
@@ -78,12 +84,26 @@ class LeasingStore:
         self.values[key] = value
         await self.release(key, holder)
 
-    async def renew(self, key: str, holder: str, lease_s: float) -> bool:
-        self.renewed.set()
+    async def renew(self, key: str, holder: str) -> bool:
         await self._trouble()
-        return self.leases.get(key) == holder
+        return self.leases.setdefault(key, holder) == holder
+
+    async def sign(self, term: str, life_s: float) -> bool:
+        self.signed.append(term)
+        await self._trouble()
+        stood = term in self.signs
+        self.signs.add(term)
+        return stood
+
+    async def life_left_s(self, term: str) -> float:
+        self.asked_for_signs += 1
+        await self._trouble()
+        if self.withholds_signs:
+            raise StoreRefused("no")
+        return self.left_s if term in self.signs else 0.0
 
     async def release(self, key: str, holder: str) -> None:
+        await self._trouble()
         if holder and self.leases.get(key) == holder:
             del self.leases[key]
             for heard in self._heard:
@@ -139,6 +159,12 @@ async def follow(store: LeasingStore, cache: TwoLevelCache) -> asyncio.Task[obje
     return task
 
 
+async def die(store: LeasingStore, cache: TwoLevelCache) -> None:
+    """No sign of it is left, and none will come."""
+    await cache.close()
+    store.signs -= {term_of(holder) for holder in store.leases.values()}
+
+
 async def test_the_entry_reaches_the_follower(store: LeasingStore, caches: list[TwoLevelCache]) -> None:
     """What the leader put is the follower's, as COALESCED; for who asks later it comes from the store."""
     lease = await lead(caches[0])
@@ -149,10 +175,10 @@ async def test_the_entry_reaches_the_follower(store: LeasingStore, caches: list[
     assert store.leases == {}
 
 
-@pytest.mark.parametrize("how", ["abandoned", "refused", "ended"])
+@pytest.mark.parametrize("how", ["abandoned", "refused", "died"])
 async def test_without_an_entry_a_follower_leads(store: LeasingStore, caches: list[TwoLevelCache], how: str) -> None:
     """Whether the call failed, the store refused the value, or the leader died: the follower leads."""
-    store.wait_s = 0.01 if how == "ended" else FOR_EVER_S
+    store.left_s = 0.01
     lease = await lead(caches[0])
     follower = await follow(store, caches[1])
     if how == "abandoned":
@@ -161,7 +187,7 @@ async def test_without_an_entry_a_follower_leads(store: LeasingStore, caches: li
         store.refuses = True
         caches[0].put("k", ENTRY, lease)
     else:
-        store.leases.clear()
+        await die(store, caches[0])
     async with asyncio.timeout(5):
         assert isinstance(await follower, Lease)
 
@@ -205,28 +231,143 @@ async def test_missed_announcements_are_made_up_for(store: LeasingStore, caches:
         assert await follower == (ENTRY, CacheOutcome.COALESCED)
 
 
-async def test_a_lease_is_renewed_until_it_is_given_up(store: LeasingStore, caches: list[TwoLevelCache]) -> None:
-    """While it is held, also when a renewal fails; not once it has been given up."""
-    lease = await lead(caches[0])
-    for fails in (False, True, False):
-        store.fails = fails
-        store.renewed.clear()
+async def test_a_leader_is_followed_by_one(store: LeasingStore, caches: list[TwoLevelCache]) -> None:
+    """Of two who wait for a replica that dies, one leads, and the other has its entry."""
+    store.left_s = 0.01
+    third = TwoLevelCache(MemoryCache(max_bytes=0, ttl_s=10, clock=lambda: 0.0), store, lease_s=LEASE_S)
+    await third.open()
+    await lead(caches[0])
+    following = {await follow(store, caches[1]): caches[1], await follow(store, third): third}
+    await die(store, caches[0])
+    done, waiting = await asyncio.wait(following, timeout=5, return_when=asyncio.FIRST_COMPLETED)
+    await asyncio.sleep(2 * LEASE_S)
+    assert not any(task.done() for task in waiting)
+    [leads], [waits] = done, waiting
+    lease = leads.result()
+    assert isinstance(lease, Lease)
+    following[leads].put("k", ENTRY, lease)
+    assert await waits == (ENTRY, CacheOutcome.COALESCED)
+    await third.close()
+
+
+async def test_those_who_wait_ask_once_for_all(store: LeasingStore, caches: list[TwoLevelCache]) -> None:
+    """However many leases of a replica are waited for, its sign is looked at once in its time."""
+    leases = [await lead(caches[0], f"{i}") for i in range(100)]
+    following = [asyncio.create_task(caches[1].get_or_lead(f"{i}")) for i in range(100)]
+    await until(lambda: store.asked == 200)
+    await asyncio.sleep(LEASE_S / 2)
+    assert store.asked_for_signs == 1
+    for lease in leases:
+        caches[0].put(lease.key, ENTRY, lease)
+    assert await asyncio.gather(*following) == [(ENTRY, CacheOutcome.COALESCED)] * 100
+
+
+@pytest.mark.parametrize("trouble", ["refuses", "stays", "busy"])
+async def test_a_watch_that_ends_wakes_and_one_that_is_refused_does_not_spin(trouble: str) -> None:
+    """A store that cannot be asked wakes who waits; one that does not tell is asked again only after a while."""
+    store = LeasingStore()
+    store.withholds_signs, store.fails, store.left_s = trouble == "refuses", trouble == "busy", 0.01
+    store.signs.add("t")
+    signs, wake = LifeSigns(store, retry_s=FOR_EVER_S), asyncio.Event()
+    with signs.watching("t", wake) as watch, signs.watching("t", asyncio.Event()) as same:
+        assert same is watch
+        await asyncio.sleep(0.05)
+        assert wake.is_set() is (trouble == "busy")
+        assert not watch.over
+        assert (store.asked_for_signs > 1) is (trouble == "stays")
+    if trouble != "refuses":
         async with asyncio.timeout(5):
-            await store.renewed.wait()
-    lease.abandon()
-    assert not lease.held
-    store.renewed.clear()
+            while len(signs):  # noqa: ASYNC110 - the watch ends when nobody waits any more
+                await asyncio.sleep(0.005)
+    await signs.close()
+    assert len(signs) == 0
+
+
+async def test_a_lost_announcement_is_made_up_for(store: LeasingStore, caches: list[TwoLevelCache]) -> None:
+    """Though the leader lives and nobody says anything, the follower looks again when the time of a sign is over."""
+    await lead(caches[0])
+    follower = await follow(store, caches[1])
+    store.values["k"] = ENTRY.to_bytes()
+    async with asyncio.timeout(5):
+        assert await follower == (ENTRY, CacheOutcome.COALESCED)
+
+
+async def test_a_lease_that_cannot_be_taken_keeps_nobody(store: LeasingStore, caches: list[TwoLevelCache]) -> None:
+    """Where the dead holder's lease stays as it is, the caller goes its own way."""
+    store.unyielding = True
+    store.leases["k"] = "what is this"
+    async with asyncio.timeout(5):
+        assert not (await lead(caches[0])).held
+    assert store.asked == 2
+
+
+async def test_signs_are_given_however_many_leases_there_are(store: LeasingStore, caches: list[TwoLevelCache]) -> None:
+    """At every third of a lease one, also after one that failed; not one by one for the leases."""
+    leases = [await lead(caches[0], f"{i}") for i in range(100)]
+    term = term_of(leases[0].holder)
+    store.signed.clear()
     await asyncio.sleep(LEASE_S)
-    assert not store.renewed.is_set()
+    assert 1 <= store.signed.count(term) <= 4
+    for fails in (True, False):
+        store.fails = fails
+        store.signed.clear()
+        await until(lambda: term in store.signed)
 
 
-async def test_a_lease_that_nobody_has_is_not_renewed(store: LeasingStore, caches: list[TwoLevelCache]) -> None:
-    """A lease that its owner lost sight of ends by itself."""
+async def test_a_term_ends_with_its_last_lease(store: LeasingStore, caches: list[TwoLevelCache]) -> None:
+    """An old term is signed while a lease of it is held, and no longer; new leases are of a new one."""
+    lease = await lead(caches[0])
+    replica, term = lease.holder.partition(".")[0], term_of(lease.holder)
+    await until(lambda: len({each for each in store.signed if each.startswith(replica)}) == 2)
+    store.signed.clear()
+    await until(lambda: store.signed.count(term) == 2)
+    assert term_of((await lead(caches[0], "other")).holder) != term
+    lease.abandon()
+    store.signed.clear()
+    await until(lambda: sum(each.startswith(replica) for each in store.signed) == 3)
+    assert term not in store.signed
+
+
+async def test_a_lease_that_nobody_has_is_given_back(store: LeasingStore, caches: list[TwoLevelCache]) -> None:
+    """A lease that its owner lost sight of ends with the next sign of life."""
     lease = await lead(caches[0])
     del lease
     gc.collect()
-    await asyncio.sleep(LEASE_S)
-    assert not store.renewed.is_set()
+    await until(lambda: not store.leases)
+
+
+async def test_forgotten_leases_are_taken_again(store: LeasingStore, caches: list[TwoLevelCache]) -> None:
+    """A store that has lost signs and leases is told of those still held; who was given one meanwhile has it."""
+    leases = [await lead(caches[0], key) for key in "abc"]
+    store.leases.clear()
+    store.leases["b"] = "another:1"
+    leases[2].fulfil()
+    store.signs.clear()
+    await until(lambda: store.leases == {"a": leases[0].holder, "b": "another:1"})
+
+
+async def test_no_lease_is_taken_before_the_sign_stands(store: LeasingStore, caches: list[TwoLevelCache]) -> None:
+    """After an outage the first look-up sees to it that the replica is known to live before it leads."""
+    store.tell(False)
+    store.signs.clear()
+    store.tell(True)
+    lease = await lead(caches[0])
+    assert term_of(lease.holder) in store.signs
+
+
+async def test_a_lease_that_could_not_be_given_up_is_given_up_later(
+    store: LeasingStore, caches: list[TwoLevelCache]
+) -> None:
+    """Neither a value nor a release that the store did not take leaves the lease behind."""
+    put, abandoned = await lead(caches[0], "put"), await lead(caches[0], "abandoned")
+    store.fails = True
+    caches[0].put("put", ENTRY, put)
+    abandoned.abandon()
+    for _ in range(10):
+        await asyncio.sleep(0)
+    assert store.leases.keys() == {"put", "abandoned"}
+    store.fails = False
+    await until(lambda: not store.leases)
 
 
 async def test_who_leaves_while_the_store_decides_gives_the_lease_back(

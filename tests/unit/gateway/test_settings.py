@@ -109,6 +109,19 @@ def test_a_vendor_can_have_several_accounts(tmp_path: Path) -> None:
     assert baidu(settings, "baidu-2").features.id.quota.requests_per_second == 20
 
 
+def test_connections_suffice_for_all_calls(tmp_path: Path) -> None:
+    """As many as the features' calls together and one for a token, unless they are said, or calls are not limited."""
+    quota = "{requests_per_second: 500}"
+    assert baidu(GatewaySettings()).connections == 100 + 60 + 40 + 1
+    assert (
+        baidu(load(tmp_path, f"providers: {{baidu: {{features: {{text: {{quota: {quota}}}}}}}}}")).connections == 1101
+    )
+    assert baidu(load(tmp_path, "providers: {baidu: {max_connections: 200}}")).connections == 200
+    unlimited = "providers: {baidu: {features: {id: {quota: {max_concurrency: 0}}}MORE}}"
+    assert baidu(load(tmp_path, unlimited.replace("MORE", ""))).connections == 0
+    assert baidu(load(tmp_path, unlimited.replace("MORE", ", max_connections: 7"))).connections == 7
+
+
 def test_secrets_come_from_the_environment_or_files(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """A file's last line break does not count; what is missing is said without a guess at it."""
     monkeypatch.setenv("BAIDU_API_KEY", "from-environment")

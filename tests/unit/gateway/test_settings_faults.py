@@ -58,6 +58,21 @@ NO_PASSWORD = "a password does not stand here: write {env: NAME} or {file: PATH}
          "retry.first_backoff_s (FILE, line 1): is longer than max_backoff_s"),
         ("retry: {max_backoff_s: 31}", "retry.max_backoff_s (FILE, line 1): it should be less than or equal to 30"),
         ("cache: {ttl_s: .inf}", "cache.ttl_s (FILE, line 1): it should be a finite number"),
+        ("circuit: {wait_s: .inf}", "circuit.wait_s (FILE, line 1): it should be a finite number"),
+        ("tenants: {shop: {weight: .nan}}", "tenants.shop.weight (FILE, line 1): it should be a finite number"),
+        ("default_tenant_weight: .nan", "default_tenant_weight (FILE, line 1): it should be a finite number"),
+        ("max_pixels: .inf", "max_pixels (FILE, line 1): it should be a finite number"),
+        ("providers: {baidu: {features: {id: {quota: {requests_per_second: .inf}}}}}",
+         "providers.baidu.features.id.quota.requests_per_second (FILE, line 1): it should be a finite number"),
+        ("providers: {baidu: {features: {id: {quota: {requests_per_second: .nan}}}}}",
+         "providers.baidu.features.id.quota.requests_per_second (FILE, line 1): it should be a finite number"),
+        ("providers: {baidu: {features: {id: {quota: {max_concurrency: .inf}}}}}",
+         "providers.baidu.features.id.quota.max_concurrency (FILE, line 1): it should be a finite number"),
+        ("providers: {baidu: {features: {id: {quota: {day_starts_utc_offset_h: .nan}}}}}",
+         "providers.baidu.features.id.quota.day_starts_utc_offset_h (FILE, line 1): it should be a finite number"),
+        ("providers:\n baidu:\n  max_connections: 199",
+         ("providers.baidu.max_connections (FILE, line 3): is less than 200, the max_concurrency of its features "
+         "together: permits would go to waste")),
         ("circuit: {min_calls: 30}",
          "circuit.min_calls (FILE, line 1): is more than window, so that the provider is never rested"),
         ("circuit:\n  rest_s: 31", "circuit.rest_s (FILE, line 2): is longer than max_rest_s"),
@@ -148,6 +163,10 @@ def test_all_faults_are_told_at_once(tmp_path: Path) -> None:
     [
         ("GATEWAY_MAX_PIXELS", SECRET,
          "max_pixels (from GATEWAY_MAX_PIXELS): it should be a valid integer, unable to parse string as an integer"),
+        ("GATEWAY_CIRCUIT__WAIT_S", "inf",
+         "circuit.wait_s (from GATEWAY_CIRCUIT__WAIT_S): it should be a finite number"),
+        ("GATEWAY_ITEM_TIMEOUT_S", "nan",
+         "item_timeout_s (from GATEWAY_ITEM_TIMEOUT_S): it should be a finite number"),
         ("GATEWAY_CACHE__DRI", "x", "cache.dri (from GATEWAY_CACHE__DRI): no such key; did you mean dir?"),
         ("GATEWAY_ROUTES__MAIN__PROVIDERS", SECRET,
          "routes (from GATEWAY_ROUTES__MAIN__PROVIDERS): a list or a section is given as JSON in the environment"),
@@ -211,7 +230,8 @@ def test_the_summary_says_what_is_missing_and_no_secret(tmp_path: Path, monkeypa
     monkeypatch.setenv("BAIDU_API_KEY", SECRET)
     file = tmp_path / "gateway.yaml"
     file.write_text(
-        "providers: {rapidocr: {workers: 3}, tesseract: {workers: 0}}\n"
+        "providers: {rapidocr: {workers: 3}, tesseract: {workers: 0}, "
+        "baidu: {features: {table: {quota: {max_concurrency: 6}}}}}\n"
         "routes: {main: {providers: [{provider: rapidocr, weight: 3}, {provider: baidu, weight: 1}], "
         "escalate_below: 0.9}}\n"
         "tenants: {shop: {weight: 2}}\n"
@@ -226,6 +246,7 @@ def test_the_summary_says_what_is_missing_and_no_secret(tmp_path: Path, monkeypa
             "https://aip.baidubce.com"
         ),
         "  baidu text   50 a second, 100 at one time",
+        "  baidu table  30 a second, 6 at one time; warning: with calls of more than 0.2 s it is not used to the full",
         "  main           text: rapidocr (3), baidu (1); escalates below 0.9",
         "  default-table  table: baidu",
         "  store   Redis",

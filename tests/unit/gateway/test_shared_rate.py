@@ -42,6 +42,10 @@ ARGUMENTS = (
     "sent",
     "since",
     "held",
+    "day",
+    "day_used",
+    "month",
+    "month_used",
 )
 
 
@@ -56,6 +60,7 @@ class ScriptedLink:
     since_us: int = 7
     replicas: int = 3
     day_used: int = 0
+    holding: bool = False
     asked: list[dict[str, str]] = field(default_factory=list)
     tells: list[Callable[[bool, str], None]] = field(default_factory=list)
 
@@ -82,7 +87,7 @@ class ScriptedLink:
         server_s = now() + SERVER_AHEAD_S
         slots: list[int] = []
         if request["since"] in ("0", str(self.since_us)):
-            wanted, limit = int(request["wanted"]), int(request["day_limit"])
+            wanted, limit = 0 if self.holding else int(request["wanted"]), int(request["day_limit"])
             wanted = min(wanted, limit - self.day_used) if limit else wanted
             self.day_used += max(0, wanted)
             slots = [round(at * 1e6) for at in self.window.next_slots(server_s + int(request["lead"]) / 1e6, wanted)]
@@ -90,7 +95,7 @@ class ScriptedLink:
         else:
             replicas = 0
         await asyncio.sleep(self.latency_s / 2)
-        return [round(server_s * 1e6), self.since_us, replicas, self.day_used, self.day_used, slots]
+        return [round(server_s * 1e6), self.since_us, replicas, 20, self.day_used, 1, self.day_used, slots]
 
 
 def made(link: ScriptedLink, quota: Quota | None = None, **options: Any) -> SharedRate:
@@ -284,6 +289,45 @@ def test_an_emptied_redis_is_told_of_the_slots_that_are_held() -> None:
         assert [request["since"] for request in link.asked] == ["7", "7", "0"]
         assert [len(request["held"].split()) for request in link.asked] == [0, 0, 1]
         assert rate.sharing
+        await rate.close()
+
+    run_virtual(main())
+
+
+def test_an_emptied_redis_is_told_what_was_counted() -> None:
+    """A Redis that has begun anew learns how many calls of the day and the month this replica knows of."""
+
+    async def main() -> None:
+        link = ScriptedLink()
+        rate = await opened(link, Quota(requests_per_second=50, requests_per_day=100, requests_per_month=100))
+        link.day_used = 40
+        await permit(rate)
+        link.since_us = 8
+        await asyncio.sleep(0.1)
+        await permit(rate)
+        told = [[request[name] for name in ("day", "day_used", "month", "month_used")] for request in link.asked]
+        assert told == [["0"] * 4, ["0"] * 4, ["20", "41", "1", "41"]]
+        await rate.close()
+
+    run_virtual(main())
+
+
+def test_a_redis_that_waits_for_others_to_tell_is_asked_again_soon() -> None:
+    """Where nothing is granted although the day has calls left, the lane waits for a tenth of a second at a time."""
+
+    async def main() -> None:
+        link = ScriptedLink()
+        rate = await opened(link, Quota(requests_per_second=50, requests_per_day=100))
+        link.holding = True
+        assert rate.take(now(), 1) is None
+        await asyncio.sleep(0.01)
+        assert rate.take(now(), 1) == pytest.approx(0.09, abs=0.001)
+        await asyncio.sleep(0.095)
+        assert rate.take(now(), 1) is None
+        link.holding = False
+        await asyncio.sleep(0.11)
+        assert await permit(rate) == now()
+        assert [request["wanted"] for request in link.asked] == ["1", "1", "1"]
         await rate.close()
 
     run_virtual(main())

@@ -416,7 +416,7 @@ class Provider(_message.Message):
     model: _builtins.str
     """Its model or API version. Empty when it is not configured."""
     state: Global___ProviderState.ValueType
-    """What it can do now."""
+    """What it can do now: rested, for example, when it is so for each of its features."""
     state_detail: _builtins.str
     """Why it is in this state, for people. Empty when it is serving."""
     @_builtins.property

@@ -75,7 +75,9 @@ class _ErrorReasonEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_ErrorReas
     ERROR_REASON_SERVER_BUSY: _ErrorReason.ValueType  # 51
     """RESOURCE_EXHAUSTED: the server serves as many callers as it can; RetryInfo says when to come again."""
     ERROR_REASON_PROVIDER_QUOTA: _ErrorReason.ValueType  # 52
-    """RESOURCE_EXHAUSTED: the provider's quota is spent."""
+    """RESOURCE_EXHAUSTED: the provider's quota of a day or a month is spent, or it goes on throttling calls; RetryInfo says
+    when to come again.
+    """
     ERROR_REASON_PROVIDER_UNAVAILABLE: _ErrorReason.ValueType  # 60
     """UNAVAILABLE: the provider fails or is being rested."""
     ERROR_REASON_DRAINING: _ErrorReason.ValueType  # 61
@@ -151,7 +153,9 @@ ERROR_REASON_TENANT_QUOTA: ErrorReason.ValueType  # 50
 ERROR_REASON_SERVER_BUSY: ErrorReason.ValueType  # 51
 """RESOURCE_EXHAUSTED: the server serves as many callers as it can; RetryInfo says when to come again."""
 ERROR_REASON_PROVIDER_QUOTA: ErrorReason.ValueType  # 52
-"""RESOURCE_EXHAUSTED: the provider's quota is spent."""
+"""RESOURCE_EXHAUSTED: the provider's quota of a day or a month is spent, or it goes on throttling calls; RetryInfo says
+when to come again.
+"""
 ERROR_REASON_PROVIDER_UNAVAILABLE: ErrorReason.ValueType  # 60
 """UNAVAILABLE: the provider fails or is being rested."""
 ERROR_REASON_DRAINING: ErrorReason.ValueType  # 61
