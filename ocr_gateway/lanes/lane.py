@@ -33,6 +33,8 @@ _log = structlog.get_logger("ocr_gateway.lanes")
 _REJECTED_REST_S = 30.0
 """A provider that rejects our credentials is tried again after so long."""
 _IMPATIENT_ATTEMPTS = 3
+_THROTTLES_A_FAILURE = 3
+"""So many throttled attempts count as one that failed: nothing is wrong but the moment."""
 
 _LATE_S = 0.01
 """A call that would begin so long after its permit's moment gives the permit back and waits for another one: it would
@@ -135,7 +137,7 @@ class Lane:
         quota is spent on what cannot be done in time, and the provider's error when retries are used up, or when the
         provider is rested and the item has another one to go to.
         """
-        failures, late_turns, had_turn = 0, 0, False
+        failures, strikes, late_turns, had_turn = 0, 0, 0, False
         failure: ExpectedError | None = None
         try:
             while True:
@@ -156,8 +158,10 @@ class Lane:
                 except (ProviderThrottled, ProviderUnavailable) as error:
                     failure = error if had_turn else None
                     # Who tries a rested provider for all the others does not lose by it.
-                    failures += not grant.probe or is_repeatable(error)
-                    if failures >= self._attempts_for(turn):
+                    failures += 1
+                    if not grant.probe or is_repeatable(error):
+                        strikes += 1 if isinstance(error, ProviderThrottled) else _THROTTLES_A_FAILURE
+                    if strikes >= _THROTTLES_A_FAILURE * self._attempts_for(turn):
                         raise
                     await self._back_off(error, failures, turn)
         finally:
@@ -422,7 +426,7 @@ class Lane:
         now, retry = self._clock(), self._policy.retry
         wait_s, cost = 0.0, 0.0 if is_repeatable(error) else 1.0
         if cost:
-            wait_s = max(retry.backoff_s(max(1, failures), self._random), self._budget.wait_s(now))
+            wait_s = max(retry.backoff_s(failures, self._random), self._budget.wait_s(now))
             wait_s = max(wait_s, min(error.said_s or 0.0, retry.max_backoff_s))
         if now + wait_s + self._shortest.least_s > turn.deadline:
             raise error

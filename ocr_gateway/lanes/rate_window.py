@@ -103,6 +103,10 @@ class RateWindow:
     def record(self, slot: float) -> None:
         """Counts a call that is allowed elsewhere, at ``slot``; not before the last one that is counted."""
         slot = max(slot, self._log[-1]) if self._log else slot
+        behind = len(self._log) - self.spacing.calls
+        if behind >= 0 and slot <= self._log[behind] + self.spacing.window_s:
+            # The window held it back, not want of demand: that earns no burst, or bursts would go on for ever.
+            self._even = max(self._even, slot + self.spacing.burst_s)
         self._log.append(slot)
         self._even = max(self._even, slot) + self._cost_s
 

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 class RetryPolicy:
     """Bounds of retries, times in seconds.
 
-    ``max_attempts`` counts the first one. The lane's retries are at most ``budget_ratio`` of its first attempts, over
+    ``max_attempts`` counts the first one; three that were throttled count as one. The lane's retries are at most ``budget_ratio`` of its first attempts, over
     and above ``budget_per_s`` a second, so that a provider in trouble is not asked several times as much.
     """
 
@@ -22,8 +22,8 @@ class RetryPolicy:
 
     def backoff_s(self, failures: int, random_source: random.Random) -> float:
         """The wait after so many failures: doubled each time, between half of it and all of it by chance."""
-        longest = min(self.max_backoff_s, self.first_backoff_s * 2.0 ** min(failures - 1, 32))
-        return longest * random_source.uniform(0.5, 1.0)
+        doubled: float = self.first_backoff_s * 2.0 ** min(failures - 1, 32)
+        return min(self.max_backoff_s, doubled) * random_source.uniform(0.5, 1.0)
 
 
 class RetryBudget:

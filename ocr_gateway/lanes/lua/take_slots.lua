@@ -205,8 +205,9 @@ elseif count > 0 then
     if slot < quiet then -- until then, or until its even turn, there are no bursts
       slot = math.max(slot, math.min(even, quiet))
     end
-    if behind >= 0 then
-      slot = math.max(slot, tonumber(earlier[behind - first + 1]) + window)
+    local free = behind >= 0 and tonumber(earlier[behind - first + 1]) + window or 0
+    if free >= slot then -- held back by the window, not by want of demand: that earns no burst
+      slot, even = free, math.max(even, free + tolerance)
     end
     slot = math.ceil(slot)
     even = math.max(even, slot) + interval * stretch

@@ -130,17 +130,20 @@ def test_permanent_errors_are_not_made_again() -> None:
     assert run_virtual(main()).attempts == 1
 
 
-def test_attempts_are_bounded() -> None:
-    """A provider that always throttles is asked six times; then the caller hears it."""
+@pytest.mark.parametrize(
+    ("error", "attempts"), [(ProviderUnavailable("stub", "500"), 6), (ProviderThrottled("stub", "18"), 18)]
+)
+def test_attempts_are_bounded(error: ProviderUnavailable | ProviderThrottled, attempts: int) -> None:
+    """A provider that always fails is asked six times, one that always throttles 18 times."""
 
     async def main() -> Trail:
-        bench = Bench(behave=lambda _: ProviderThrottled("stub", "18"))
+        bench = Bench(behave=lambda _: error)
         trail = Trail()
-        with pytest.raises(ProviderThrottled):
+        with pytest.raises(type(error)):
             await bench.call(trail=trail)
         return trail
 
-    assert run_virtual(main()).attempts == 6
+    assert run_virtual(main()).attempts == attempts
 
 
 def test_retry_after_is_honoured_by_the_whole_lane() -> None:
