@@ -32,9 +32,9 @@ def set_start_aside() -> None:
     """Keeps the garbage collector from stopping the process for long; called once the service serves.
 
     What the start has made is taken out of its sight, as it stays for good: a full collection over the 85 000 objects
-    of the imports takes 30 ms, long enough to send a call so late that it falls into another second of a provider's quota.
-    And full collections become rare: with 20 000 items in flight one takes 800 ms. Nearly all memory is given back by
-    reference counts; what is collected are cycles, such as those of exceptions.
+    of the imports takes 30 ms, long enough to send a call so late that it falls into another second of a provider's
+    quota. And full collections become rare: with 20 000 items in flight one takes 800 ms. Nearly all memory is given
+    back by reference counts; what is collected are cycles, such as those of exceptions.
     """
     gc.collect()
     gc.freeze()

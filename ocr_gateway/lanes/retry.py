@@ -10,8 +10,9 @@ from dataclasses import dataclass
 class RetryPolicy:
     """Bounds of retries, times in seconds.
 
-    ``max_attempts`` counts the first one; three that were throttled count as one. The lane's retries are at most ``budget_ratio`` of its first attempts, over
-    and above ``budget_per_s`` a second, so that a provider in trouble is not asked several times as much.
+    ``max_attempts`` counts the first one; three that were throttled count as one. The lane's retries are at most
+    ``budget_ratio`` of its first attempts, over and above ``budget_per_s`` a second, so that a provider in trouble is
+    not asked several times as much.
     """
 
     max_attempts: int = 6
