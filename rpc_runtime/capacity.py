@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import deque
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
 from rpc_runtime.protocol_errors import ServerBusy
@@ -15,14 +15,17 @@ class Capacity:
 
     A holder that has nothing yet is always let in (``first=True``), so that streams whose readers are slow, and who
     fill the whole of it, never lock out another caller. The total is therefore bounded by ``max_items`` and
-    ``max_bytes`` plus one item a stream.
+    ``max_bytes`` plus one item a stream. ``on_idle`` is told, whenever nothing is held any more, how many bytes were
+    held at the most since the last time.
     """
 
-    def __init__(self, *, max_items: int, max_bytes: int) -> None:
+    def __init__(self, *, max_items: int, max_bytes: int, on_idle: Callable[[int], None] = lambda _: None) -> None:
         self.max_items = max_items
         self.max_bytes = max_bytes
         self.items = 0
         self.bytes = 0
+        self._most_bytes = 0
+        self._on_idle = on_idle
         self._waiters: deque[tuple[asyncio.Future[None], int]] = deque()
 
     def fits(self, size: int) -> bool:
@@ -72,10 +75,15 @@ class Capacity:
         self.items -= 1
         self.bytes -= size
         self._wake()
+        if self.items == 0:
+            most, self._most_bytes = self._most_bytes, 0
+            self._on_idle(most)
 
     def _take(self, size: int) -> None:
         self.items += 1
         self.bytes += size
+        if self.bytes > self._most_bytes:
+            self._most_bytes = self.bytes
 
     def _wake(self) -> None:
         while self._waiters:

@@ -16,7 +16,7 @@ import uvloop
 
 from rpc_runtime.drain import DrainSignal
 from rpc_runtime.log_setup import set_up_logging
-from rpc_runtime.memory import return_large_blocks, set_start_aside
+from rpc_runtime.memory import set_start_aside
 from rpc_runtime.server import RpcServer, Service
 from rpc_runtime.settings import ServerSettings
 from rpc_runtime.settings_source import SettingsInvalid
@@ -34,7 +34,6 @@ def run_service(name: str, load: Callable[[], SettingsT], build: Callable[[Setti
     0: every accepted item was finished within the grace. 1: some were cut short. 2: it could not start, for a wrong
     setting or a taken address; one line on standard error says why. A second signal ends the grace at once.
     """
-    return_large_blocks()
     settings = load_or_say_why(name, load)
     if settings is None:
         return CANNOT_START

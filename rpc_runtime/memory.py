@@ -1,31 +1,43 @@
-"""How the C library keeps memory that Python and gRPC let go of."""
+"""How the process keeps memory that it has done with, and when it looks for garbage."""
 
 from __future__ import annotations
 
+import asyncio
 import ctypes
 import gc
+from collections.abc import Callable
 
-_M_MMAP_THRESHOLD = -3
 _M_ARENA_MAX = -8
-_MMAPPED_FROM_BYTES = 256 * 1024
 _ARENAS = 2
+_WORTH_IT_BYTES = 16 * 1024 * 1024
+_AFTER_S = 1.0
 _COLLECT_AFTER = (10_000, 20, 50)
 """Objects, and collections of the younger generation; Python's own are (700, 10, 10)."""
 
 
-def return_large_blocks() -> None:
-    """Has blocks of 256 KiB and more, which images are, go back to the system when they are freed (mallopt(3)).
+class HeapReturn:
+    """Gives the system back what the C library keeps of freed memory, once the server is idle after it held a lot.
 
-    glibc would raise that threshold by itself with the first image, up to 32 MiB, and keep what follows in its heaps,
-    with gaps that are never given back. Two heaps besides, whatever the number of threads. Does nothing with other C
-    libraries.
+    glibc keeps freed images in its heaps, up to 200 MB of them here, for requests to come. Returning each by itself
+    (M_MMAP_THRESHOLD) costs twice the processor time of a large image; a trim (malloc_trim(3)) takes milliseconds, on a
+    thread, when nobody is kept waiting. Does nothing with other C libraries.
     """
-    try:
-        mallopt = ctypes.CDLL(None).mallopt
-    except (AttributeError, OSError):
-        return
-    mallopt(_M_MMAP_THRESHOLD, _MMAPPED_FROM_BYTES)
-    mallopt(_M_ARENA_MAX, _ARENAS)
+
+    def __init__(self) -> None:
+        library = ctypes.CDLL(None)
+        self._trim: Callable[[int], int] | None = getattr(library, "malloc_trim", None)
+        self._timer: asyncio.TimerHandle | None = None
+        if hasattr(library, "mallopt"):
+            library.mallopt(_M_ARENA_MAX, _ARENAS)  # fewer heaps than threads, which would each keep their own
+
+    def idle(self, most_bytes: int) -> None:
+        """Nothing is held any more; at the most it was ``most_bytes`` of images."""
+        if self._trim is not None and self._timer is None and most_bytes >= _WORTH_IT_BYTES:
+            self._timer = asyncio.get_running_loop().call_later(_AFTER_S, self._begin, self._trim)
+
+    def _begin(self, trim: Callable[[int], int]) -> None:
+        self._timer = None
+        asyncio.get_running_loop().run_in_executor(None, trim, 0)
 
 
 def set_start_aside() -> None:

@@ -22,6 +22,7 @@ from rpc_runtime.interceptors.call_admission import call_admission
 from rpc_runtime.interceptors.fault_boundary import fault_boundary
 from rpc_runtime.interceptors.request_context import request_context
 from rpc_runtime.item_stream import StreamHost
+from rpc_runtime.memory import HeapReturn
 from rpc_runtime.settings import ServerSettings
 from rpc_runtime.stream_messages import StreamLimits
 
@@ -57,6 +58,7 @@ class Service(Protocol):
 
 def stream_host(settings: ServerSettings, drain: DrainSignal) -> StreamHost:
     """What the streams of a server share, by its settings."""
+    heap = HeapReturn()
     return StreamHost(
         limits=StreamLimits(
             max_items=settings.stream_max_items,
@@ -64,7 +66,7 @@ def stream_host(settings: ServerSettings, drain: DrainSignal) -> StreamHost:
             max_item_bytes=settings.max_item_bytes,
             max_message_bytes=settings.max_message_bytes,
         ),
-        capacity=Capacity(max_items=settings.total_max_items, max_bytes=settings.total_max_bytes),
+        capacity=Capacity(max_items=settings.total_max_items, max_bytes=settings.total_max_bytes, on_idle=heap.idle),
         unary_capacity=Capacity(max_items=settings.max_calls, max_bytes=settings.unary_max_bytes),
         drain=drain,
         drain_linger_s=settings.drain_linger_s,

@@ -108,3 +108,17 @@ def test_it_never_holds_more_than_its_bounds(plan: list[tuple[int, bool, int]]) 
         assert (capacity.items, capacity.bytes) == (0, 0)
 
     asyncio.run(play())
+
+
+async def test_who_wants_to_know_is_told_that_nothing_is_held_any_more() -> None:
+    """With the most bytes since the last time; and at most once for each time."""
+    told: list[int] = []
+    capacity = Capacity(max_items=4, max_bytes=100, on_idle=told.append)
+    await capacity.acquire(30)
+    await capacity.acquire(20)
+    capacity.release(30)
+    assert told == []
+    capacity.release(20)
+    with capacity.claim(7):
+        assert told == [50]
+    assert told == [50, 7]
