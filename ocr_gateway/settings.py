@@ -168,7 +168,7 @@ class CircuitSettings(SettingsSection):
     failure_share: float = Field(default=0.5, gt=0, le=1, description="It rests when so many of them failed.")
     min_calls: int = Field(default=10, ge=1, description="And there were so many.")
     rest_s: float = Field(default=1.0, gt=0, description="The first rest; doubled while it goes on failing.")
-    max_rest_s: float = Field(default=30.0, gt=0, description="The longest one.")
+    max_rest_s: float = Field(default=10.0, gt=0, description="The longest one.")
     wait_s: float = Field(default=60.0, ge=0, description="Items with nobody else to go to wait so long for it.")
 
     @model_validator(mode="after")

@@ -29,7 +29,7 @@ class CircuitPolicy:
     failure_share: float = 0.5
     min_calls: int = 10
     rest_s: float = 1.0
-    max_rest_s: float = 30.0
+    max_rest_s: float = 10.0
     wait_s: float = 60.0
 
 

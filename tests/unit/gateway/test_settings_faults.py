@@ -75,7 +75,7 @@ NO_PASSWORD = "a password does not stand here: write {env: NAME} or {file: PATH}
          "together: permits would go to waste")),
         ("circuit: {min_calls: 30}",
          "circuit.min_calls (FILE, line 1): is more than window, so that the provider is never rested"),
-        ("circuit:\n  rest_s: 31", "circuit.rest_s (FILE, line 2): is longer than max_rest_s"),
+        ("circuit:\n  rest_s: 11", "circuit.rest_s (FILE, line 2): is longer than max_rest_s"),
         ("metrics_listen: 9464x", "metrics_listen (FILE, line 1): give HOST:PORT"),
         ("redis: {url: 'http://host'}", "redis.url (FILE, line 1): an address as redis://HOST:PORT is expected"),
         ("redis: {url: {env: NOT_SET_ANYWHERE}}",
