@@ -161,7 +161,8 @@ class Lane:
                     failures += 1
                     if not grant.probe or is_repeatable(error):
                         strikes += 1 if isinstance(error, ProviderThrottled) else _THROTTLES_A_FAILURE
-                    if strikes >= _THROTTLES_A_FAILURE * self._attempts_for(turn):
+                    given_up = grant.probe and self._circuit.patience_over(self._clock())
+                    if given_up or strikes >= _THROTTLES_A_FAILURE * self._attempts_for(turn):
                         raise
                     await self._back_off(error, failures, turn)
         finally:

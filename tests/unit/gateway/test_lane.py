@@ -246,10 +246,15 @@ def test_a_provider_that_stays_down_turns_callers_away_after_a_while() -> None:
         assert all(isinstance(outcome, ProviderUnavailable) for outcome in outcomes)
         with pytest.raises(ProviderUnavailable) as told:
             await bench.call()
+        began = now()
+        await asyncio.sleep(60)
+        with pytest.raises(ProviderUnavailable):  # its one call finds the provider down as before
+            await bench.call()
+        assert now() - began == pytest.approx(60 + bench.latency_s)
         return took_s, told.value
 
     took_s, told = run_virtual(main())
-    assert took_s <= 30 + 31
+    assert took_s <= 30 + 31  # and the longest backoff
     assert told.retry_after_s
     assert told.retry_after_s > 1
 
