@@ -50,7 +50,7 @@ test: $(READY) ## Run the tests; ARGS="-k name" picks some
 
 check: fmt-check lint types imports proto-lint proto-check lock-check compose-check docker-check shell-check ## Check everything that is not a test
 
-bench: $(READY) ## Measure, side by side in one run; ARGS="engine" or "cached" picks one
+bench: $(READY) ## Measure, side by side in one run (half an hour); ARGS="quota recipe" picks some, tests/bench has the names
 	@$(PY) -m tests.bench $(ARGS)
 
 fmt-check: $(READY)
