@@ -83,7 +83,7 @@ class RedisSettings(SettingsSection):
         "environment, or as {file: PATH}.",
     )
     timeout_s: float = Field(
-        default=0.09, gt=0, description="Of one command, and so the most that Redis costs an item."
+        default=0.06, gt=0, description="Of one command, and so nearly the most that Redis costs an item."
     )
     rest_s: float = Field(default=1.0, gt=0, description="A Redis that failed is tried again so often.")
     max_connections: int = Field(default=64, ge=1, description="Of this replica.")
