@@ -10,10 +10,11 @@ import grpc
 
 from ocr_gateway.answer_codec import recognize_response
 from ocr_gateway.model import Caller, PageRequest, RecognitionSpec
+from ocr_gateway.provider_messages import provider_message, route_message
 from ocr_gateway.recognizer import Recognizer
 from ocr_gateway.routing import Router
 from ocr_gateway.stream_session import GatewayDialect, GatewaySession
-from ocr_gateway.translation import announcement_of, caller_of, page_answer, provider_message, route_message, spec_of
+from ocr_gateway.translation import announcement_of, caller_of, page_answer, spec_of
 from ocrmux.gateway.v1 import gateway_pb2
 from ocrmux.ocr.v1 import recognition_pb2
 from rpc_runtime.faults import FaultTable

@@ -4,10 +4,9 @@ from __future__ import annotations
 
 import re
 import struct
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import lru_cache
-from typing import Protocol
 
 from google.rpc import status_pb2
 
@@ -19,19 +18,12 @@ from ocr_gateway.model import (
     Caller,
     Fallback,
     Feature,
-    FeatureSupport,
-    PagePreference,
     Priority,
-    ProviderKind,
-    ProviderState,
-    ProviderStatus,
     Recognition,
     RecognitionSpec,
     Rect,
     Trail,
 )
-from ocr_gateway.providers.base import Provider
-from ocr_gateway.routing import Route
 from ocrmux.gateway.v1 import gateway_pb2
 from ocrmux.ocr.v1 import image_pb2, recognition_pb2
 from rpc_runtime.stream_messages import Announcement
@@ -41,11 +33,6 @@ _FEATURES = {
     recognition_pb2.FEATURE_TEXT: Feature.TEXT,
     recognition_pb2.FEATURE_TABLE: Feature.TABLE,
     recognition_pb2.FEATURE_ID_DOCUMENT: Feature.ID_DOCUMENT,
-}
-_FEATURE_NUMBERS = {
-    Feature.TEXT: recognition_pb2.FEATURE_TEXT,
-    Feature.TABLE: recognition_pb2.FEATURE_TABLE,
-    Feature.ID_DOCUMENT: recognition_pb2.FEATURE_ID_DOCUMENT,
 }
 _POLICIES = {
     recognition_pb2.CACHE_POLICY_UNSPECIFIED: CachePolicy.USE,
@@ -65,34 +52,8 @@ _OUTCOMES = {
     CacheOutcome.STORE: recognition_pb2.CACHE_OUTCOME_STORE,
     CacheOutcome.COALESCED: recognition_pb2.CACHE_OUTCOME_COALESCED,
 }
-_KINDS = {
-    ProviderKind.EMBEDDED: gateway_pb2.PROVIDER_KIND_EMBEDDED,
-    ProviderKind.SELF_HOSTED: gateway_pb2.PROVIDER_KIND_SELF_HOSTED,
-    ProviderKind.CLOUD: gateway_pb2.PROVIDER_KIND_CLOUD,
-}
-_STATES = {
-    ProviderState.SERVING: gateway_pb2.PROVIDER_STATE_SERVING,
-    ProviderState.STARTING: gateway_pb2.PROVIDER_STATE_STARTING,
-    ProviderState.NOT_CONFIGURED: gateway_pb2.PROVIDER_STATE_NOT_CONFIGURED,
-    ProviderState.RESTED: gateway_pb2.PROVIDER_STATE_RESTED,
-    ProviderState.QUOTA_SPENT: gateway_pb2.PROVIDER_STATE_QUOTA_SPENT,
-}
-_PREFERENCES = {
-    PagePreference.UNTOUCHED: gateway_pb2.PAGE_PREFERENCE_UNTOUCHED,
-    PagePreference.CLEANED_GREY: gateway_pb2.PAGE_PREFERENCE_CLEANED_GREY,
-    PagePreference.BILEVEL: gateway_pb2.PAGE_PREFERENCE_BILEVEL,
-}
-
-
-_SOONEST_FIRST = (
-    ProviderState.STARTING,
-    ProviderState.RESTED,
-    ProviderState.QUOTA_SPENT,
-    ProviderState.NOT_CONFIGURED,
-)
-"""States in which no call goes, the one first that passes soonest, as a rule."""
-SHA256_BYTES = 32
 _DOUBLE = struct.Struct("<d")
+SHA256_BYTES = 32
 MAX_LANGUAGES = 64
 MAX_OPTIONS = 64
 MAX_REGIONS = 256
@@ -313,94 +274,3 @@ def failed_answer(
 
 def _fallbacks(fallbacks: Iterable[Fallback]) -> list[recognition_pb2.Fallback]:
     return [recognition_pb2.Fallback(provider=each.provider, reason=each.reason) for each in fallbacks]
-
-
-class LaneLoad(Protocol):
-    """How a lane is: how busy, and whether calls go."""
-
-    @property
-    def in_progress(self) -> int:
-        """Calls in progress."""
-        ...
-
-    @property
-    def waiting(self) -> int:
-        """Items that wait for their turn."""
-        ...
-
-    @property
-    def state(self) -> tuple[ProviderState, str]:
-        """SERVING, or why no call goes now, with words for people."""
-        ...
-
-
-def provider_message(provider: Provider, lanes: Mapping[Feature, LaneLoad]) -> gateway_pb2.Provider:
-    """A provider as ListProviders shows it, with the lane of each of its features."""
-    description, status = provider.description, provider.status
-    state, detail = _state_of_all(status, lanes)
-    return gateway_pb2.Provider(
-        name=description.name,
-        display_name=description.display_name,
-        kind=_KINDS[description.kind],
-        model=status.model,
-        state=_STATES[state],
-        state_detail=detail,
-        features=[
-            _feature_message(feature, support, lanes[feature], status)
-            for feature, support in sorted(description.features.items(), key=lambda pair: pair[0].value)
-        ],
-        languages=description.languages,
-    )
-
-
-def _state_of_all(status: ProviderStatus, lanes: Mapping[Feature, LaneLoad]) -> tuple[ProviderState, str]:
-    """The provider's own; or, where no call goes for any feature, that of the lane that is the first to serve again."""
-    states = {feature: lanes[feature].state for feature in sorted(lanes, key=lambda feature: feature.value)}
-    kinds = {state for state, _ in states.values()}
-    if status.state is not ProviderState.SERVING or not kinds or ProviderState.SERVING in kinds:
-        return status.state, status.detail
-    state = next(state for state in _SOONEST_FIRST if state in kinds)
-    details = {feature: detail for feature, (_, detail) in states.items()}
-    if len(set(details.values())) == 1:
-        return state, next(iter(details.values()))
-    return state, "; ".join(f"{feature.value}: {detail}" for feature, detail in details.items())
-
-
-def _feature_message(
-    feature: Feature, support: FeatureSupport, lane: LaneLoad, status: ProviderStatus
-) -> gateway_pb2.ProviderFeature:
-    limits = support.limits
-    state, detail = lane.state if status.state is ProviderState.SERVING else (status.state, status.detail)
-    return gateway_pb2.ProviderFeature(
-        feature=_FEATURE_NUMBERS[feature],
-        limits=gateway_pb2.ImageLimits(
-            max_bytes=limits.max_bytes,
-            max_pixels=limits.max_pixels,
-            max_side_px=limits.max_side_px,
-            min_side_px=limits.min_side_px,
-            max_aspect=limits.max_aspect,
-            media_types=limits.media_types,
-        ),
-        quota=gateway_pb2.Quota(
-            requests_per_second=support.quota.requests_per_second,
-            max_concurrency=support.quota.max_concurrency,
-            in_progress=lane.in_progress,
-            waiting=lane.waiting,
-            requests_per_day=support.quota.requests_per_day,
-            requests_per_month=support.quota.requests_per_month,
-        ),
-        page_preference=_PREFERENCES[support.page_preference],
-        state=_STATES[state],
-        state_detail=detail,
-    )
-
-
-def route_message(route: Route) -> gateway_pb2.Route:
-    """A route as ListProviders shows it."""
-    return gateway_pb2.Route(
-        name=route.name,
-        feature=_FEATURE_NUMBERS[route.feature],
-        providers=[each.provider for each in route.entries],
-        weights={each.provider: each.weight for each in route.entries if each.weight is not None},
-        escalate_below=route.escalate_below,
-    )

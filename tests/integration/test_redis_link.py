@@ -128,6 +128,8 @@ async def test_an_outage_that_nobody_meets_is_noticed(server: RedisServer) -> No
     async with open_link(server.url) as link:
         await server.kill()
         await eventually(lambda: not link.in_use, 4 * REST_S + 1)
+        with pytest.raises(RedisUnavailable):
+            await link.get("n")
 
 
 async def test_idle_connections_that_redis_closed_are_no_outage(server: RedisServer) -> None:
@@ -214,6 +216,7 @@ async def test_subscriptions_live_through_an_outage(server: RedisServer) -> None
         await eventually(lambda: resumed == 2, 4 * REST_S + 2)
         await server.command("PUBLISH", "news", "two")
         await eventually(lambda: heard == ["one", "two"])
+    assert resumed == 2
 
 
 async def test_a_cluster_of_three_masters() -> None:

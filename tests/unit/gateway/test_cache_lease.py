@@ -334,6 +334,7 @@ async def test_a_lease_that_nobody_has_is_given_back(store: LeasingStore, caches
     del lease
     gc.collect()
     await until(lambda: not store.leases)
+    assert isinstance(await caches[1].get_or_lead("k"), Lease)
 
 
 async def test_forgotten_leases_are_taken_again(store: LeasingStore, caches: list[TwoLevelCache]) -> None:

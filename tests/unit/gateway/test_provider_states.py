@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import pytest
 
 from ocr_gateway.model import Feature, ProviderState
-from ocr_gateway.translation import provider_message
+from ocr_gateway.provider_messages import provider_message
 from ocrmux.gateway.v1 import gateway_pb2
 from tests.fakes.providers import ScriptedProvider
 
