@@ -25,7 +25,7 @@ class _ErrorReasonEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_ErrorReas
     ERROR_REASON_UNSPECIFIED: _ErrorReason.ValueType  # 0
     """Never sent."""
     ERROR_REASON_IMAGE_UNDECODABLE: _ErrorReason.ValueType  # 1
-    """INVALID_ARGUMENT: the bytes are no image, or a damaged one."""
+    """INVALID_ARGUMENT: the bytes are no image, or a damaged one, or one that takes too much time or memory to decode."""
     ERROR_REASON_IMAGE_EMPTY: _ErrorReason.ValueType  # 2
     """INVALID_ARGUMENT: no bytes at all."""
     ERROR_REASON_FORMAT_UNSUPPORTED: _ErrorReason.ValueType  # 3
@@ -84,6 +84,8 @@ class _ErrorReasonEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_ErrorReas
     """UNAVAILABLE: the server is stopping; send the item to another one."""
     ERROR_REASON_GATEWAY_UNAVAILABLE: _ErrorReason.ValueType  # 62
     """UNAVAILABLE: the preprocess service cannot reach the gateway."""
+    ERROR_REASON_WORKERS_UNAVAILABLE: _ErrorReason.ValueType  # 63
+    """UNAVAILABLE: the preprocess service cannot start the processes that decode files."""
     ERROR_REASON_DEADLINE_UNREACHABLE: _ErrorReason.ValueType  # 70
     """DEADLINE_EXCEEDED: the item's time ended, or would have, before the provider was asked; nothing was spent."""
     ERROR_REASON_PROVIDER_TIMEOUT: _ErrorReason.ValueType  # 71
@@ -103,7 +105,7 @@ class ErrorReason(_ErrorReason, metaclass=_ErrorReasonEnumTypeWrapper):
 ERROR_REASON_UNSPECIFIED: ErrorReason.ValueType  # 0
 """Never sent."""
 ERROR_REASON_IMAGE_UNDECODABLE: ErrorReason.ValueType  # 1
-"""INVALID_ARGUMENT: the bytes are no image, or a damaged one."""
+"""INVALID_ARGUMENT: the bytes are no image, or a damaged one, or one that takes too much time or memory to decode."""
 ERROR_REASON_IMAGE_EMPTY: ErrorReason.ValueType  # 2
 """INVALID_ARGUMENT: no bytes at all."""
 ERROR_REASON_FORMAT_UNSUPPORTED: ErrorReason.ValueType  # 3
@@ -162,6 +164,8 @@ ERROR_REASON_DRAINING: ErrorReason.ValueType  # 61
 """UNAVAILABLE: the server is stopping; send the item to another one."""
 ERROR_REASON_GATEWAY_UNAVAILABLE: ErrorReason.ValueType  # 62
 """UNAVAILABLE: the preprocess service cannot reach the gateway."""
+ERROR_REASON_WORKERS_UNAVAILABLE: ErrorReason.ValueType  # 63
+"""UNAVAILABLE: the preprocess service cannot start the processes that decode files."""
 ERROR_REASON_DEADLINE_UNREACHABLE: ErrorReason.ValueType  # 70
 """DEADLINE_EXCEEDED: the item's time ended, or would have, before the provider was asked; nothing was spent."""
 ERROR_REASON_PROVIDER_TIMEOUT: ErrorReason.ValueType  # 71

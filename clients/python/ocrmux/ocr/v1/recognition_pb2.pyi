@@ -389,6 +389,7 @@ class PageAnswer(_message.Message):
     TRANSFORM_FIELD_NUMBER: _builtins.int
     RAW_RESPONSE_FIELD_NUMBER: _builtins.int
     STEPS_FIELD_NUMBER: _builtins.int
+    MEASURES_FIELD_NUMBER: _builtins.int
     request_id: _builtins.str
     """The item's id."""
     page: _builtins.int
@@ -419,6 +420,10 @@ class PageAnswer(_message.Message):
     def steps(self) -> _containers.RepeatedCompositeFieldContainer[Global___AppliedStep]:
         """The preprocessing steps that were applied, in order. Empty where the page went on as it came."""
 
+    @_builtins.property
+    def measures(self) -> Global___PageMeasures:
+        """What was measured on the page before any step. Absent where nothing was measured, and in the gateway's own answers."""
+
     def __init__(
         self,
         *,
@@ -432,10 +437,11 @@ class PageAnswer(_message.Message):
         transform: _geometry_pb2.Transform | None = ...,
         raw_response: _builtins.bytes = ...,
         steps: _abc.Iterable[Global___AppliedStep] | None = ...,
+        measures: Global___PageMeasures | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["document", b"document", "error", b"error", "outcome", b"outcome", "provenance", b"provenance", "transform", b"transform"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["document", b"document", "error", b"error", "measures", b"measures", "outcome", b"outcome", "provenance", b"provenance", "transform", b"transform"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["document", b"document", "error", b"error", "last_page", b"last_page", "outcome", b"outcome", "page", b"page", "page_count", b"page_count", "provenance", b"provenance", "raw_response", b"raw_response", "request_id", b"request_id", "steps", b"steps", "transform", b"transform"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["document", b"document", "error", b"error", "last_page", b"last_page", "measures", b"measures", "outcome", b"outcome", "page", b"page", "page_count", b"page_count", "provenance", b"provenance", "raw_response", b"raw_response", "request_id", b"request_id", "steps", b"steps", "transform", b"transform"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     _WhichOneofReturnType_outcome: _TypeAlias = _typing.Literal["document", "error"]  # noqa: Y015
     _WhichOneofArgType_outcome: _TypeAlias = _typing.Literal["outcome", b"outcome"]  # noqa: Y015
@@ -514,3 +520,86 @@ class AppliedStep(_message.Message):
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___AppliedStep: _TypeAlias = AppliedStep  # noqa: Y015
+
+@_typing.final
+class PageMeasures(_message.Message):
+    """What was measured on a page, upright by its EXIF orientation, before any step. What could not be told is absent, as the
+    text's height on an empty page.
+    """
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    QUARTER_TURNS_FIELD_NUMBER: _builtins.int
+    SKEW_DEG_FIELD_NUMBER: _builtins.int
+    CONTRAST_FIELD_NUMBER: _builtins.int
+    NOISE_FIELD_NUMBER: _builtins.int
+    UNEVENNESS_FIELD_NUMBER: _builtins.int
+    TEXT_HEIGHT_PX_FIELD_NUMBER: _builtins.int
+    BLUR_FIELD_NUMBER: _builtins.int
+    OUTLINE_FIELD_NUMBER: _builtins.int
+    quarter_turns: _builtins.int
+    """Quarter turns, counter-clockwise, that bring the text upright: 0 to 3."""
+    skew_deg: _builtins.float
+    """Degrees by which the text's lines fall to the right, after the quarter turns: turning the page so far
+    counter-clockwise levels them. -45 to 45.
+    """
+    contrast: _builtins.float
+    """Difference between paper and ink, as a share of the whole range from black to white: 0 to 1."""
+    noise: _builtins.float
+    """Standard deviation of the noise on the paper, in grey levels of 0 to 255."""
+    unevenness: _builtins.float
+    """Difference between the paper's brightest and darkest parts, as a share of the whole range: 0 to 1."""
+    text_height_px: _builtins.float
+    """Median height of the text's characters, in pixels of the source image."""
+    blur: _builtins.float
+    """Width of the edges of strokes, from ink to paper, as a share of the text's height: above 0.35 the page is blurred."""
+    @_builtins.property
+    def outline(self) -> _geometry_pb2.Polygon:
+        """The page's corners in the source image, from the top left clockwise, where a background surrounds it."""
+
+    def __init__(
+        self,
+        *,
+        quarter_turns: _builtins.int | None = ...,
+        skew_deg: _builtins.float | None = ...,
+        contrast: _builtins.float | None = ...,
+        noise: _builtins.float | None = ...,
+        unevenness: _builtins.float | None = ...,
+        text_height_px: _builtins.float | None = ...,
+        blur: _builtins.float | None = ...,
+        outline: _geometry_pb2.Polygon | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_blur", b"_blur", "_contrast", b"_contrast", "_noise", b"_noise", "_quarter_turns", b"_quarter_turns", "_skew_deg", b"_skew_deg", "_text_height_px", b"_text_height_px", "_unevenness", b"_unevenness", "blur", b"blur", "contrast", b"contrast", "noise", b"noise", "outline", b"outline", "quarter_turns", b"quarter_turns", "skew_deg", b"skew_deg", "text_height_px", b"text_height_px", "unevenness", b"unevenness"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_blur", b"_blur", "_contrast", b"_contrast", "_noise", b"_noise", "_quarter_turns", b"_quarter_turns", "_skew_deg", b"_skew_deg", "_text_height_px", b"_text_height_px", "_unevenness", b"_unevenness", "blur", b"blur", "contrast", b"contrast", "noise", b"noise", "outline", b"outline", "quarter_turns", b"quarter_turns", "skew_deg", b"skew_deg", "text_height_px", b"text_height_px", "unevenness", b"unevenness"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    _WhichOneofReturnType__blur: _TypeAlias = _typing.Literal["blur"]  # noqa: Y015
+    _WhichOneofArgType__blur: _TypeAlias = _typing.Literal["_blur", b"_blur"]  # noqa: Y015
+    _WhichOneofReturnType__contrast: _TypeAlias = _typing.Literal["contrast"]  # noqa: Y015
+    _WhichOneofArgType__contrast: _TypeAlias = _typing.Literal["_contrast", b"_contrast"]  # noqa: Y015
+    _WhichOneofReturnType__noise: _TypeAlias = _typing.Literal["noise"]  # noqa: Y015
+    _WhichOneofArgType__noise: _TypeAlias = _typing.Literal["_noise", b"_noise"]  # noqa: Y015
+    _WhichOneofReturnType__quarter_turns: _TypeAlias = _typing.Literal["quarter_turns"]  # noqa: Y015
+    _WhichOneofArgType__quarter_turns: _TypeAlias = _typing.Literal["_quarter_turns", b"_quarter_turns"]  # noqa: Y015
+    _WhichOneofReturnType__skew_deg: _TypeAlias = _typing.Literal["skew_deg"]  # noqa: Y015
+    _WhichOneofArgType__skew_deg: _TypeAlias = _typing.Literal["_skew_deg", b"_skew_deg"]  # noqa: Y015
+    _WhichOneofReturnType__text_height_px: _TypeAlias = _typing.Literal["text_height_px"]  # noqa: Y015
+    _WhichOneofArgType__text_height_px: _TypeAlias = _typing.Literal["_text_height_px", b"_text_height_px"]  # noqa: Y015
+    _WhichOneofReturnType__unevenness: _TypeAlias = _typing.Literal["unevenness"]  # noqa: Y015
+    _WhichOneofArgType__unevenness: _TypeAlias = _typing.Literal["_unevenness", b"_unevenness"]  # noqa: Y015
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__blur) -> _WhichOneofReturnType__blur | None: ...
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__contrast) -> _WhichOneofReturnType__contrast | None: ...
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__noise) -> _WhichOneofReturnType__noise | None: ...
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__quarter_turns) -> _WhichOneofReturnType__quarter_turns | None: ...
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__skew_deg) -> _WhichOneofReturnType__skew_deg | None: ...
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__text_height_px) -> _WhichOneofReturnType__text_height_px | None: ...
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__unevenness) -> _WhichOneofReturnType__unevenness | None: ...
+
+Global___PageMeasures: _TypeAlias = PageMeasures  # noqa: Y015

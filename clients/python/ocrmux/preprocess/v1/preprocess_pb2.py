@@ -28,7 +28,7 @@ from ocrmux.ocr.v1 import image_pb2 as ocrmux_dot_ocr_dot_v1_dot_image__pb2
 from ocrmux.ocr.v1 import recognition_pb2 as ocrmux_dot_ocr_dot_v1_dot_recognition__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n%ocrmux/preprocess/v1/preprocess.proto\x12\x14ocrmux.preprocess.v1\x1a\x17google/rpc/status.proto\x1a\x1cocrmux/ocr/v1/geometry.proto\x1a\x19ocrmux/ocr/v1/image.proto\x1a\x1focrmux/ocr/v1/recognition.proto\"\xa5\x01\n\x13NormalizationConfig\x12\x0f\n\x07profile\x18\x01 \x01(\t\x12K\n\toverrides\x18\x02 \x03(\x0b\x32\x38.ocrmux.preprocess.v1.NormalizationConfig.OverridesEntry\x1a\x30\n\x0eOverridesEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\t:\x02\x38\x01\"\x84\x01\n\nSourceItem\x12\x12\n\nrequest_id\x18\x01 \x01(\t\x12*\n\x05image\x18\x02 \x01(\x0b\x32\x1b.ocrmux.ocr.v1.ImagePayload\x12$\n\x07regions\x18\x03 \x03(\x0b\x32\x13.ocrmux.ocr.v1.Rect\x12\x10\n\x08password\x18\x04 \x01(\t\"\xbb\x01\n\x10RecognizeRequest\x12\x35\n\x0brecognition\x18\x01 \x01(\x0b\x32 .ocrmux.ocr.v1.RecognitionConfig\x12@\n\rnormalization\x18\x02 \x01(\x0b\x32).ocrmux.preprocess.v1.NormalizationConfig\x12.\n\x04item\x18\x03 \x01(\x0b\x32 .ocrmux.preprocess.v1.SourceItem\"?\n\x11RecognizeResponse\x12*\n\x07\x61nswers\x18\x01 \x03(\x0b\x32\x19.ocrmux.ocr.v1.PageAnswer\"B\n\x0fSourceItemBatch\x12/\n\x05items\x18\x01 \x03(\x0b\x32 .ocrmux.preprocess.v1.SourceItem\"\xba\x01\n\x15RecognizeStreamConfig\x12\x35\n\x0brecognition\x18\x01 \x01(\x0b\x32 .ocrmux.ocr.v1.RecognitionConfig\x12@\n\rnormalization\x18\x02 \x01(\x0b\x32).ocrmux.preprocess.v1.NormalizationConfig\x12\x0f\n\x07ordered\x18\x03 \x01(\x08\x12\x17\n\x0f\x62\x61tched_answers\x18\x04 \x01(\x08\"\xfa\x01\n\x16StreamRecognizeRequest\x12=\n\x06\x63onfig\x18\x01 \x01(\x0b\x32+.ocrmux.preprocess.v1.RecognizeStreamConfigH\x00\x12\x30\n\x04item\x18\x02 \x01(\x0b\x32 .ocrmux.preprocess.v1.SourceItemH\x00\x12,\n\x05\x63hunk\x18\x03 \x01(\x0b\x32\x1b.ocrmux.ocr.v1.ContentChunkH\x00\x12\x36\n\x05\x62\x61tch\x18\x04 \x01(\x0b\x32%.ocrmux.preprocess.v1.SourceItemBatchH\x00\x42\t\n\x07message\"\xb1\x01\n\x17StreamRecognizeResponse\x12-\n\x06limits\x18\x01 \x01(\x0b\x32\x1b.ocrmux.ocr.v1.StreamLimitsH\x00\x12+\n\x06\x61nswer\x18\x02 \x01(\x0b\x32\x19.ocrmux.ocr.v1.PageAnswerH\x00\x12/\n\x05\x62\x61tch\x18\x03 \x01(\x0b\x32\x1e.ocrmux.ocr.v1.PageAnswerBatchH\x00\x42\t\n\x07message\"\xe9\x01\n\x0eNormalizedPage\x12\x0f\n\x07\x63ontent\x18\x01 \x01(\x0c\x12\x12\n\nmedia_type\x18\x02 \x01(\t\x12,\n\x06\x64igest\x18\x03 \x01(\x0b\x32\x1c.ocrmux.ocr.v1.ContentDigest\x12+\n\ttransform\x18\x04 \x01(\x0b\x32\x18.ocrmux.ocr.v1.Transform\x12)\n\x05steps\x18\x05 \x03(\x0b\x32\x1a.ocrmux.ocr.v1.AppliedStep\x12\x15\n\rpreprocess_ms\x18\x06 \x01(\x01\x12\x15\n\rchunked_bytes\x18\x07 \x01(\x04\"\x92\x01\n\x10NormalizeRequest\x12@\n\rnormalization\x18\x01 \x01(\x0b\x32).ocrmux.preprocess.v1.NormalizationConfig\x12.\n\x04item\x18\x02 \x01(\x0b\x32 .ocrmux.preprocess.v1.SourceItem\x12\x0c\n\x04page\x18\x03 \x01(\r\"[\n\x11NormalizeResponse\x12\x32\n\x04page\x18\x01 \x01(\x0b\x32$.ocrmux.preprocess.v1.NormalizedPage\x12\x12\n\npage_count\x18\x02 \x01(\r\"j\n\x15NormalizeStreamConfig\x12@\n\rnormalization\x18\x01 \x01(\x0b\x32).ocrmux.preprocess.v1.NormalizationConfig\x12\x0f\n\x07ordered\x18\x02 \x01(\x08\"\xc2\x01\n\x16StreamNormalizeRequest\x12=\n\x06\x63onfig\x18\x01 \x01(\x0b\x32+.ocrmux.preprocess.v1.NormalizeStreamConfigH\x00\x12\x30\n\x04item\x18\x02 \x01(\x0b\x32 .ocrmux.preprocess.v1.SourceItemH\x00\x12,\n\x05\x63hunk\x18\x03 \x01(\x0b\x32\x1b.ocrmux.ocr.v1.ContentChunkH\x00\x42\t\n\x07message\"\xc7\x01\n\x0fNormalizeAnswer\x12\x12\n\nrequest_id\x18\x01 \x01(\t\x12\x13\n\x0bpage_number\x18\x02 \x01(\r\x12\x11\n\tlast_page\x18\x03 \x01(\x08\x12\x12\n\npage_count\x18\x04 \x01(\r\x12\x34\n\x04page\x18\x05 \x01(\x0b\x32$.ocrmux.preprocess.v1.NormalizedPageH\x00\x12#\n\x05\x65rror\x18\x06 \x01(\x0b\x32\x12.google.rpc.StatusH\x00\x42\t\n\x07outcome\"\xba\x01\n\x17StreamNormalizeResponse\x12-\n\x06limits\x18\x01 \x01(\x0b\x32\x1b.ocrmux.ocr.v1.StreamLimitsH\x00\x12\x37\n\x06\x61nswer\x18\x02 \x01(\x0b\x32%.ocrmux.preprocess.v1.NormalizeAnswerH\x00\x12,\n\x05\x63hunk\x18\x03 \x01(\x0b\x32\x1b.ocrmux.ocr.v1.ContentChunkH\x00\x42\t\n\x07message2\xb7\x03\n\x11PreprocessService\x12\\\n\tRecognize\x12&.ocrmux.preprocess.v1.RecognizeRequest\x1a\'.ocrmux.preprocess.v1.RecognizeResponse\x12r\n\x0fStreamRecognize\x12,.ocrmux.preprocess.v1.StreamRecognizeRequest\x1a-.ocrmux.preprocess.v1.StreamRecognizeResponse(\x01\x30\x01\x12\\\n\tNormalize\x12&.ocrmux.preprocess.v1.NormalizeRequest\x1a\'.ocrmux.preprocess.v1.NormalizeResponse\x12r\n\x0fStreamNormalize\x12,.ocrmux.preprocess.v1.StreamNormalizeRequest\x1a-.ocrmux.preprocess.v1.StreamNormalizeResponse(\x01\x30\x01\x42\x66\n\x17io.ocrmux.preprocess.v1P\x01ZIgithub.com/ocrmux/ocrmux/clients/go/gen/ocrmux/preprocess/v1;preprocessv1b\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n%ocrmux/preprocess/v1/preprocess.proto\x12\x14ocrmux.preprocess.v1\x1a\x17google/rpc/status.proto\x1a\x1cocrmux/ocr/v1/geometry.proto\x1a\x19ocrmux/ocr/v1/image.proto\x1a\x1focrmux/ocr/v1/recognition.proto\"\xb7\x01\n\x13NormalizationConfig\x12\x0f\n\x07profile\x18\x01 \x01(\t\x12K\n\toverrides\x18\x02 \x03(\x0b\x32\x38.ocrmux.preprocess.v1.NormalizationConfig.OverridesEntry\x12\x10\n\x08provider\x18\x03 \x01(\t\x1a\x30\n\x0eOverridesEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\t:\x02\x38\x01\"\x84\x01\n\nSourceItem\x12\x12\n\nrequest_id\x18\x01 \x01(\t\x12*\n\x05image\x18\x02 \x01(\x0b\x32\x1b.ocrmux.ocr.v1.ImagePayload\x12$\n\x07regions\x18\x03 \x03(\x0b\x32\x13.ocrmux.ocr.v1.Rect\x12\x10\n\x08password\x18\x04 \x01(\t\"\xbb\x01\n\x10RecognizeRequest\x12\x35\n\x0brecognition\x18\x01 \x01(\x0b\x32 .ocrmux.ocr.v1.RecognitionConfig\x12@\n\rnormalization\x18\x02 \x01(\x0b\x32).ocrmux.preprocess.v1.NormalizationConfig\x12.\n\x04item\x18\x03 \x01(\x0b\x32 .ocrmux.preprocess.v1.SourceItem\"?\n\x11RecognizeResponse\x12*\n\x07\x61nswers\x18\x01 \x03(\x0b\x32\x19.ocrmux.ocr.v1.PageAnswer\"B\n\x0fSourceItemBatch\x12/\n\x05items\x18\x01 \x03(\x0b\x32 .ocrmux.preprocess.v1.SourceItem\"\xba\x01\n\x15RecognizeStreamConfig\x12\x35\n\x0brecognition\x18\x01 \x01(\x0b\x32 .ocrmux.ocr.v1.RecognitionConfig\x12@\n\rnormalization\x18\x02 \x01(\x0b\x32).ocrmux.preprocess.v1.NormalizationConfig\x12\x0f\n\x07ordered\x18\x03 \x01(\x08\x12\x17\n\x0f\x62\x61tched_answers\x18\x04 \x01(\x08\"\xfa\x01\n\x16StreamRecognizeRequest\x12=\n\x06\x63onfig\x18\x01 \x01(\x0b\x32+.ocrmux.preprocess.v1.RecognizeStreamConfigH\x00\x12\x30\n\x04item\x18\x02 \x01(\x0b\x32 .ocrmux.preprocess.v1.SourceItemH\x00\x12,\n\x05\x63hunk\x18\x03 \x01(\x0b\x32\x1b.ocrmux.ocr.v1.ContentChunkH\x00\x12\x36\n\x05\x62\x61tch\x18\x04 \x01(\x0b\x32%.ocrmux.preprocess.v1.SourceItemBatchH\x00\x42\t\n\x07message\"\xb1\x01\n\x17StreamRecognizeResponse\x12-\n\x06limits\x18\x01 \x01(\x0b\x32\x1b.ocrmux.ocr.v1.StreamLimitsH\x00\x12+\n\x06\x61nswer\x18\x02 \x01(\x0b\x32\x19.ocrmux.ocr.v1.PageAnswerH\x00\x12/\n\x05\x62\x61tch\x18\x03 \x01(\x0b\x32\x1e.ocrmux.ocr.v1.PageAnswerBatchH\x00\x42\t\n\x07message\"\x98\x02\n\x0eNormalizedPage\x12\x0f\n\x07\x63ontent\x18\x01 \x01(\x0c\x12\x12\n\nmedia_type\x18\x02 \x01(\t\x12,\n\x06\x64igest\x18\x03 \x01(\x0b\x32\x1c.ocrmux.ocr.v1.ContentDigest\x12+\n\ttransform\x18\x04 \x01(\x0b\x32\x18.ocrmux.ocr.v1.Transform\x12)\n\x05steps\x18\x05 \x03(\x0b\x32\x1a.ocrmux.ocr.v1.AppliedStep\x12\x15\n\rpreprocess_ms\x18\x06 \x01(\x01\x12\x15\n\rchunked_bytes\x18\x07 \x01(\x04\x12-\n\x08measures\x18\x08 \x01(\x0b\x32\x1b.ocrmux.ocr.v1.PageMeasures\"\x92\x01\n\x10NormalizeRequest\x12@\n\rnormalization\x18\x01 \x01(\x0b\x32).ocrmux.preprocess.v1.NormalizationConfig\x12.\n\x04item\x18\x02 \x01(\x0b\x32 .ocrmux.preprocess.v1.SourceItem\x12\x0c\n\x04page\x18\x03 \x01(\r\"[\n\x11NormalizeResponse\x12\x32\n\x04page\x18\x01 \x01(\x0b\x32$.ocrmux.preprocess.v1.NormalizedPage\x12\x12\n\npage_count\x18\x02 \x01(\r\"j\n\x15NormalizeStreamConfig\x12@\n\rnormalization\x18\x01 \x01(\x0b\x32).ocrmux.preprocess.v1.NormalizationConfig\x12\x0f\n\x07ordered\x18\x02 \x01(\x08\"\xc2\x01\n\x16StreamNormalizeRequest\x12=\n\x06\x63onfig\x18\x01 \x01(\x0b\x32+.ocrmux.preprocess.v1.NormalizeStreamConfigH\x00\x12\x30\n\x04item\x18\x02 \x01(\x0b\x32 .ocrmux.preprocess.v1.SourceItemH\x00\x12,\n\x05\x63hunk\x18\x03 \x01(\x0b\x32\x1b.ocrmux.ocr.v1.ContentChunkH\x00\x42\t\n\x07message\"\xc7\x01\n\x0fNormalizeAnswer\x12\x12\n\nrequest_id\x18\x01 \x01(\t\x12\x13\n\x0bpage_number\x18\x02 \x01(\r\x12\x11\n\tlast_page\x18\x03 \x01(\x08\x12\x12\n\npage_count\x18\x04 \x01(\r\x12\x34\n\x04page\x18\x05 \x01(\x0b\x32$.ocrmux.preprocess.v1.NormalizedPageH\x00\x12#\n\x05\x65rror\x18\x06 \x01(\x0b\x32\x12.google.rpc.StatusH\x00\x42\t\n\x07outcome\"\xba\x01\n\x17StreamNormalizeResponse\x12-\n\x06limits\x18\x01 \x01(\x0b\x32\x1b.ocrmux.ocr.v1.StreamLimitsH\x00\x12\x37\n\x06\x61nswer\x18\x02 \x01(\x0b\x32%.ocrmux.preprocess.v1.NormalizeAnswerH\x00\x12,\n\x05\x63hunk\x18\x03 \x01(\x0b\x32\x1b.ocrmux.ocr.v1.ContentChunkH\x00\x42\t\n\x07message2\xb7\x03\n\x11PreprocessService\x12\\\n\tRecognize\x12&.ocrmux.preprocess.v1.RecognizeRequest\x1a\'.ocrmux.preprocess.v1.RecognizeResponse\x12r\n\x0fStreamRecognize\x12,.ocrmux.preprocess.v1.StreamRecognizeRequest\x1a-.ocrmux.preprocess.v1.StreamRecognizeResponse(\x01\x30\x01\x12\\\n\tNormalize\x12&.ocrmux.preprocess.v1.NormalizeRequest\x1a\'.ocrmux.preprocess.v1.NormalizeResponse\x12r\n\x0fStreamNormalize\x12,.ocrmux.preprocess.v1.StreamNormalizeRequest\x1a-.ocrmux.preprocess.v1.StreamNormalizeResponse(\x01\x30\x01\x42\x66\n\x17io.ocrmux.preprocess.v1P\x01ZIgithub.com/ocrmux/ocrmux/clients/go/gen/ocrmux/preprocess/v1;preprocessv1b\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -39,37 +39,37 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_NORMALIZATIONCONFIG_OVERRIDESENTRY']._loaded_options = None
   _globals['_NORMALIZATIONCONFIG_OVERRIDESENTRY']._serialized_options = b'8\001'
   _globals['_NORMALIZATIONCONFIG']._serialized_start=179
-  _globals['_NORMALIZATIONCONFIG']._serialized_end=344
-  _globals['_NORMALIZATIONCONFIG_OVERRIDESENTRY']._serialized_start=296
-  _globals['_NORMALIZATIONCONFIG_OVERRIDESENTRY']._serialized_end=344
-  _globals['_SOURCEITEM']._serialized_start=347
-  _globals['_SOURCEITEM']._serialized_end=479
-  _globals['_RECOGNIZEREQUEST']._serialized_start=482
-  _globals['_RECOGNIZEREQUEST']._serialized_end=669
-  _globals['_RECOGNIZERESPONSE']._serialized_start=671
-  _globals['_RECOGNIZERESPONSE']._serialized_end=734
-  _globals['_SOURCEITEMBATCH']._serialized_start=736
-  _globals['_SOURCEITEMBATCH']._serialized_end=802
-  _globals['_RECOGNIZESTREAMCONFIG']._serialized_start=805
-  _globals['_RECOGNIZESTREAMCONFIG']._serialized_end=991
-  _globals['_STREAMRECOGNIZEREQUEST']._serialized_start=994
-  _globals['_STREAMRECOGNIZEREQUEST']._serialized_end=1244
-  _globals['_STREAMRECOGNIZERESPONSE']._serialized_start=1247
-  _globals['_STREAMRECOGNIZERESPONSE']._serialized_end=1424
-  _globals['_NORMALIZEDPAGE']._serialized_start=1427
-  _globals['_NORMALIZEDPAGE']._serialized_end=1660
-  _globals['_NORMALIZEREQUEST']._serialized_start=1663
-  _globals['_NORMALIZEREQUEST']._serialized_end=1809
-  _globals['_NORMALIZERESPONSE']._serialized_start=1811
-  _globals['_NORMALIZERESPONSE']._serialized_end=1902
-  _globals['_NORMALIZESTREAMCONFIG']._serialized_start=1904
-  _globals['_NORMALIZESTREAMCONFIG']._serialized_end=2010
-  _globals['_STREAMNORMALIZEREQUEST']._serialized_start=2013
-  _globals['_STREAMNORMALIZEREQUEST']._serialized_end=2207
-  _globals['_NORMALIZEANSWER']._serialized_start=2210
-  _globals['_NORMALIZEANSWER']._serialized_end=2409
-  _globals['_STREAMNORMALIZERESPONSE']._serialized_start=2412
-  _globals['_STREAMNORMALIZERESPONSE']._serialized_end=2598
-  _globals['_PREPROCESSSERVICE']._serialized_start=2601
-  _globals['_PREPROCESSSERVICE']._serialized_end=3040
+  _globals['_NORMALIZATIONCONFIG']._serialized_end=362
+  _globals['_NORMALIZATIONCONFIG_OVERRIDESENTRY']._serialized_start=314
+  _globals['_NORMALIZATIONCONFIG_OVERRIDESENTRY']._serialized_end=362
+  _globals['_SOURCEITEM']._serialized_start=365
+  _globals['_SOURCEITEM']._serialized_end=497
+  _globals['_RECOGNIZEREQUEST']._serialized_start=500
+  _globals['_RECOGNIZEREQUEST']._serialized_end=687
+  _globals['_RECOGNIZERESPONSE']._serialized_start=689
+  _globals['_RECOGNIZERESPONSE']._serialized_end=752
+  _globals['_SOURCEITEMBATCH']._serialized_start=754
+  _globals['_SOURCEITEMBATCH']._serialized_end=820
+  _globals['_RECOGNIZESTREAMCONFIG']._serialized_start=823
+  _globals['_RECOGNIZESTREAMCONFIG']._serialized_end=1009
+  _globals['_STREAMRECOGNIZEREQUEST']._serialized_start=1012
+  _globals['_STREAMRECOGNIZEREQUEST']._serialized_end=1262
+  _globals['_STREAMRECOGNIZERESPONSE']._serialized_start=1265
+  _globals['_STREAMRECOGNIZERESPONSE']._serialized_end=1442
+  _globals['_NORMALIZEDPAGE']._serialized_start=1445
+  _globals['_NORMALIZEDPAGE']._serialized_end=1725
+  _globals['_NORMALIZEREQUEST']._serialized_start=1728
+  _globals['_NORMALIZEREQUEST']._serialized_end=1874
+  _globals['_NORMALIZERESPONSE']._serialized_start=1876
+  _globals['_NORMALIZERESPONSE']._serialized_end=1967
+  _globals['_NORMALIZESTREAMCONFIG']._serialized_start=1969
+  _globals['_NORMALIZESTREAMCONFIG']._serialized_end=2075
+  _globals['_STREAMNORMALIZEREQUEST']._serialized_start=2078
+  _globals['_STREAMNORMALIZEREQUEST']._serialized_end=2272
+  _globals['_NORMALIZEANSWER']._serialized_start=2275
+  _globals['_NORMALIZEANSWER']._serialized_end=2474
+  _globals['_STREAMNORMALIZERESPONSE']._serialized_start=2477
+  _globals['_STREAMNORMALIZERESPONSE']._serialized_end=2663
+  _globals['_PREPROCESSSERVICE']._serialized_start=2666
+  _globals['_PREPROCESSSERVICE']._serialized_end=3105
 # @@protoc_insertion_point(module_scope)

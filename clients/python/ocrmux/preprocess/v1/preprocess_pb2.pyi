@@ -50,8 +50,13 @@ class NormalizationConfig(_message.Message):
 
     PROFILE_FIELD_NUMBER: _builtins.int
     OVERRIDES_FIELD_NUMBER: _builtins.int
+    PROVIDER_FIELD_NUMBER: _builtins.int
     profile: _builtins.str
-    """The profile, for example "auto" or "none". Empty: "auto"."""
+    """The profile: "auto", "document", "photo", "receipt", "classic" or "none". Empty: "auto"."""
+    provider: _builtins.str
+    """For Normalize and StreamNormalize: the provider whose limits and taste the pages are made for, by its name in
+    ListProviders. Empty: none in particular. Where pages are read it is the one that reads them.
+    """
     @_builtins.property
     def overrides(self) -> _containers.ScalarMap[_builtins.str, _builtins.str]:
         """Parameters of the profile's steps to override, by "step.parameter"."""
@@ -61,10 +66,11 @@ class NormalizationConfig(_message.Message):
         *,
         profile: _builtins.str = ...,
         overrides: _abc.Mapping[_builtins.str, _builtins.str] | None = ...,
+        provider: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["overrides", b"overrides", "profile", b"profile"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["overrides", b"overrides", "profile", b"profile", "provider", b"provider"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -325,6 +331,7 @@ class NormalizedPage(_message.Message):
     STEPS_FIELD_NUMBER: _builtins.int
     PREPROCESS_MS_FIELD_NUMBER: _builtins.int
     CHUNKED_BYTES_FIELD_NUMBER: _builtins.int
+    MEASURES_FIELD_NUMBER: _builtins.int
     content: _builtins.bytes
     """The encoded image. Empty when it follows in chunks."""
     media_type: _builtins.str
@@ -345,6 +352,10 @@ class NormalizedPage(_message.Message):
     def steps(self) -> _containers.RepeatedCompositeFieldContainer[_recognition_pb2.AppliedStep]:
         """What was done, in order. Empty when the content is the source's own."""
 
+    @_builtins.property
+    def measures(self) -> _recognition_pb2.PageMeasures:
+        """What was measured on the page. Absent where nothing was."""
+
     def __init__(
         self,
         *,
@@ -355,10 +366,11 @@ class NormalizedPage(_message.Message):
         steps: _abc.Iterable[_recognition_pb2.AppliedStep] | None = ...,
         preprocess_ms: _builtins.float = ...,
         chunked_bytes: _builtins.int = ...,
+        measures: _recognition_pb2.PageMeasures | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["digest", b"digest", "transform", b"transform"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["digest", b"digest", "measures", b"measures", "transform", b"transform"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["chunked_bytes", b"chunked_bytes", "content", b"content", "digest", b"digest", "media_type", b"media_type", "preprocess_ms", b"preprocess_ms", "steps", b"steps", "transform", b"transform"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["chunked_bytes", b"chunked_bytes", "content", b"content", "digest", b"digest", "measures", b"measures", "media_type", b"media_type", "preprocess_ms", b"preprocess_ms", "steps", b"steps", "transform", b"transform"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
