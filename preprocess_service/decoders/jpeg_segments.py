@@ -12,12 +12,15 @@ from dataclasses import dataclass
 from preprocess_service.errors import ImageUndecodable
 
 _MARKER = re.compile(rb"\xff[\x01-\xfe]")
+# In a scan's data 0xFF is escaped by a zero, and restart marks may stand there.
+_END_OF_DATA = re.compile(rb"\xff[\x01-\xcf\xd8-\xfe]")
 _START_OF_SCAN = 0xDA
 _END_OF_IMAGE = 0xD9
 _QUANTIZATION = 0xDB
 _APPLICATION_1 = 0xE1
 _ADOBE = 0xEE
 _NO_FRAMES = (0xC4, 0xC8, 0xCC)
+_PROGRESSIVE = (0xC2, 0xC6, 0xCA, 0xCE)
 _BLOCKS = (b"Exif\0\0", b"http://ns.adobe.com/xap/1.0/\0")
 
 # A file as cameras and programs write it has a few dozen.
@@ -31,11 +34,13 @@ _MAX_JUNK_BYTES = 65_536
 class JpegHead:
     """What a reader needs before the first scan, from the start mark on: frame, tables, colours, and the first EXIF
     block and XMP packet. ``scan_at`` is where the first scan's segment begins in the file, ``data_at`` where it ends.
+    ``has_one_scan`` tells that a reader takes all pixels from the first scan and nothing from any other.
     """
 
     needed: bytes
     scan_at: int
     data_at: int
+    has_one_scan: bool
 
 
 def head_of(content: bytes) -> JpegHead:
@@ -45,12 +50,17 @@ def head_of(content: bytes) -> JpegHead:
     or with more junk or tables there than 64 KiB.
     """
     needed = [content[:2]]
-    frames = table_bytes = 0
+    frames = table_bytes = components = 0
+    is_progressive = False
     blocks: set[bytes] = set()
     for marker, start, end in _segments(content):
         if marker == _START_OF_SCAN:
-            return JpegHead(b"".join(needed), start, end)
-        frames += 0xC0 <= marker <= 0xCF and marker not in _NO_FRAMES
+            has_one_scan = not is_progressive and content[start + 4 : start + 5] == bytes((components,))
+            return JpegHead(b"".join(needed), start, end, has_one_scan)
+        if 0xC0 <= marker <= 0xCF and marker not in _NO_FRAMES:
+            frames += 1
+            is_progressive = marker in _PROGRESSIVE
+            components = content[start + 9] if start + 9 < end <= len(content) else 0
         table_bytes += end - start if marker == _QUANTIZATION else 0
         if frames > 1:
             raise ImageUndecodable("the JPEG has more than one frame")
@@ -66,9 +76,21 @@ def head_of(content: bytes) -> JpegHead:
     raise ImageUndecodable("the JPEG is cut short: it has no scan")
 
 
-def _segments(content: bytes) -> Iterator[tuple[int, int, int]]:
+def ends_of_scans(content: bytes, data_at: int) -> Iterator[int]:
+    """Where the data of each scan end, that of the first beginning at ``data_at``: at the first mark that is not part
+    of them, or at the file's end. Raises ImageUndecodable for more than 2000 segments between two scans.
+    """
+    at: int | None = data_at
+    while at is not None:
+        found = _END_OF_DATA.search(content, at)
+        end = found.start() if found else len(content)
+        yield end
+        at = next((stop for marker, _, stop in _segments(content, end) if marker == _START_OF_SCAN), None)
+
+
+def _segments(content: bytes, at: int = 2) -> Iterator[tuple[int, int, int]]:
     """Each segment's marker, start and end, as far as they follow one another with little junk between them."""
-    at, junk = 2, _MAX_JUNK_BYTES
+    junk = _MAX_JUNK_BYTES
     for _ in range(_MAX_SEGMENTS):
         found = _MARKER.search(content, at, at + junk + 2)
         if found is None or content[found.end() - 1] == _END_OF_IMAGE:

@@ -18,8 +18,8 @@ _WHITE = 255
 AnyPixels = npt.NDArray[np.generic]
 
 
-def from_pillow(image: Image.Image, *, zero_is_white: bool = False) -> Pixels:
-    """The loaded image as 8-bit grey or BGR.
+def from_pillow(image: Image.Image, *, zero_is_white: bool = False, grey: bool = False) -> Pixels:
+    """The loaded image as 8-bit grey or BGR; as grey in any case where that is asked for.
 
     Alpha is laid on white; 16 bits become 8 by value / 257; 32-bit whole numbers within 0..255 or 0..65535 are taken
     for 8 or 16 bits, and others, like floating point, are stretched from their own range (a page of one value is
@@ -31,19 +31,52 @@ def from_pillow(image: Image.Image, *, zero_is_white: bool = False) -> Pixels:
     if has_alpha:
         if image.mode in ("1", "L", "LA", "La"):
             return _filled(image, 1, lambda band: _on_white(np.asarray(band.convert("LA"))))
-        return _filled(image, 3, lambda band: _on_white(_swapped(np.asarray(band.convert("RGBA")))))
-    if image.mode in ("1", "L") or _is_grey_palette(image):
-        return _filled(image, 1, lambda band: np.asarray(band.convert("L")))
+        return _coloured(image, lambda band: _on_white(_swapped(np.asarray(band.convert("RGBA")))), grey)
     if image.mode == "LAB":
-        return _filled(image, 3, _lab_to_bgr)
+        return _coloured(image, _lab_to_bgr, grey)
+    if grey or image.mode in ("1", "L") or _is_grey_palette(image):
+        return _filled(image, 1, lambda band: np.asarray(band.convert("L")))
     return _filled(image, 3, lambda band: np.asarray(band.convert("RGB"))[:, :, ::-1])
 
 
-def from_opencv(pixels: AnyPixels) -> Pixels:
-    """What cv2.imdecode gives unchanged (grey, BGR or BGRA of 8 or 16 bits), as 8-bit grey or BGR on white.
+def from_opencv(pixels: AnyPixels, *, grey: bool = False) -> Pixels:
+    """What cv2.imdecode gives unchanged (grey, BGR or BGRA of 8 or 16 bits), as 8-bit grey or BGR on white; as grey in
+    any case where that is asked for.
 
     16 bits become 8 by value / 257.
     """
+    flat = _flat(pixels)
+    return in_grey(flat) if grey else flat
+
+
+def in_grey(pixels: Pixels) -> Pixels:
+    """Grey or BGR pixels in grey, by the luma of ITU-R BT.601."""
+    if pixels.ndim == 2:
+        return pixels
+    grey: Pixels = cv2.cvtColor(pixels, cv2.COLOR_BGR2GRAY).astype(np.uint8, copy=False)
+    return grey
+
+
+def reduction_for(width: int, height: int, longer_side_px: int) -> int:
+    """The power of two, at most 8, that reduces the image most while its longer side stays at or above the target."""
+    longer_px = max(width, height)
+    return next((by for by in (8, 4, 2) if -(-longer_px // by) >= longer_side_px), 1)
+
+
+def reduced(pixels: Pixels, by: int) -> Pixels:
+    """Each ``by`` x ``by`` pixels made their mean. A last row or column that is not full is the mean of what it has, to
+    within the weight of its repeated edge, so that a point times ``by`` is exactly one of the input.
+    """
+    if by == 1:
+        return pixels
+    height, width = pixels.shape[:2]
+    right, bottom = -width % by, -height % by
+    whole = cv2.copyMakeBorder(pixels, 0, bottom, 0, right, cv2.BORDER_REPLICATE) if right or bottom else pixels
+    size = (whole.shape[1] // by, whole.shape[0] // by)
+    return cv2.resize(whole, size, interpolation=cv2.INTER_AREA).astype(np.uint8, copy=False)
+
+
+def _flat(pixels: AnyPixels) -> Pixels:
     if pixels.dtype == np.uint8 and (pixels.ndim == 2 or pixels.shape[2] == 3):
         return pixels.astype(np.uint8, copy=False)
     height, width = pixels.shape[:2]
@@ -62,6 +95,12 @@ def _filled(image: Image.Image, channels: int, convert: Callable[[Image.Image], 
     for top, bottom in _bands(width, height):
         result[top:bottom] = convert(image.crop((0, top, width, bottom)))
     return result
+
+
+def _coloured(image: Image.Image, convert: Callable[[Image.Image], Pixels], grey: bool) -> Pixels:
+    if grey:
+        return _filled(image, 1, lambda band: in_grey(convert(band)))
+    return _filled(image, 3, convert)
 
 
 def _bands(width: int, height: int) -> Iterator[tuple[int, int]]:

@@ -7,11 +7,14 @@ import zlib
 from collections.abc import Iterator, Mapping
 
 import cv2
+import numpy as np
 from PIL import PngImagePlugin
 
 from preprocess_service.decoders.paged_document import (
+    ALL,
     UPRIGHT,
     DecodedPage,
+    DecodeWish,
     Pixels,
     PlainPage,
     check_pixels,
@@ -20,9 +23,10 @@ from preprocess_service.decoders.paged_document import (
     orientation_in_block,
     reading,
 )
-from preprocess_service.decoders.pixel_conversion import from_opencv, from_pillow
+from preprocess_service.decoders.pixel_conversion import from_opencv, from_pillow, reduced, reduction_for
+from preprocess_service.decoders.still_image import StillImage
 from preprocess_service.errors import ImageUndecodable
-from preprocess_service.model import PNG
+from preprocess_service.model import PNG, Size
 
 _WHAT = "the PNG"
 _SIGNATURE_BYTES = 8
@@ -39,10 +43,8 @@ _MAX_CHUNKS = 2000
 _MAX_DATA_CHUNKS = 20_000
 
 
-class PngDocument:
+class PngDocument(StillImage):
     """One PNG image. Raises ImageUndecodable and ImageTooLargePixels by the header."""
-
-    page_count = 1
 
     def __init__(self, content: bytes, max_pixels: int) -> None:
         self._content = content
@@ -50,31 +52,32 @@ class PngDocument:
         with reading(_WHAT):
             self._header = PngImagePlugin.PngImageFile(io.BytesIO(head))
         check_pixels(*self._header.size, max_pixels)
+        self._size = Size(*self._header.size)
         self._bit_depth = content[_BIT_DEPTH_AT]
         self._found_chunks: dict[bytes, slice] | None = None
 
-    def plain_page(self) -> PlainPage | None:
+    def plain_page(self, _number: int, /) -> PlainPage | None:
         """The file, if it is upright, of 8-bit grey or RGB, and still."""
         chunks = self._chunks()
         is_plain = self._header.mode in ("L", "RGB") and self._bit_depth == 8
         if not is_plain or b"tRNS" in chunks or b"acTL" in chunks or self._orientation(chunks) != UPRIGHT:
             return None
-        width, height = self._header.size
-        return PlainPage(PNG, width, height, self._check)
+        return PlainPage(PNG, self._size.width, self._size.height, self._content, self._look)
 
-    def decode(self, _number: int, /) -> DecodedPage:
+    def decode(self, _number: int, wish: DecodeWish = ALL, /) -> DecodedPage:
         """The image. Raises ImageUndecodable for one that is cut short or whose checksums do not hold."""
         mode = self._header.mode
         chunks = self._chunks()
         has_transparent_colour = b"tRNS" in chunks and mode in _GREY_AND_RGB
         return DecodedPage(
-            pixels=self._pixels(reread=has_transparent_colour),
+            pixels=self._pixels(wish, reread=has_transparent_colour),
             media_type=PNG,
             mode=mode if self._bit_depth != 16 else f"{mode} of 16 bits",
             orientation=self._orientation(chunks),
             is_turned=False,
             is_lossless=True,
             is_two_tone=mode == "1" and not has_transparent_colour,
+            size=self._size,
         )
 
     def _chunks(self) -> dict[bytes, slice]:
@@ -82,8 +85,10 @@ class PngDocument:
             self._found_chunks = dict(_chunks(self._content))
         return self._found_chunks
 
-    def _check(self) -> None:
-        decode_with_opencv(_still_image(self._content), cv2.IMREAD_UNCHANGED, _WHAT)
+    def _look(self, longer_side_px: int) -> tuple[Pixels, int]:
+        pixels = decode_with_opencv(_still_image(self._content), cv2.IMREAD_GRAYSCALE, _WHAT)
+        reduction = reduction_for(self._size.width, self._size.height, longer_side_px)
+        return reduced(pixels.astype(np.uint8, copy=False), reduction), reduction
 
     def _orientation(self, chunks: Mapping[bytes, slice]) -> int:
         stated = orientation_in(self._header)
@@ -92,18 +97,18 @@ class PngDocument:
             return stated
         return orientation_in_block(self._content[exif_chunk])  # it may stand behind the image
 
-    def _pixels(self, *, reread: bool) -> Pixels:
+    def _pixels(self, wish: DecodeWish, *, reread: bool) -> Pixels:
         # OpenCV reads every PNG and refuses a short stream, which Pillow fills up; but it knows no transparent colour
         # of grey or RGB images, so Pillow reads these once more.
         content = _still_image(self._content)
         unchanged = decode_with_opencv(content, cv2.IMREAD_UNCHANGED, _WHAT)
         if not reread:
-            return from_opencv(unchanged)
+            return from_opencv(unchanged, grey=wish.grey)
         del unchanged
         with reading(_WHAT):
             image = PngImagePlugin.PngImageFile(io.BytesIO(content))
             image.load()
-        return from_pillow(image)
+        return from_pillow(image, grey=wish.grey)
 
 
 def _head_of(content: bytes) -> bytes:

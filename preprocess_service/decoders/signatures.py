@@ -8,7 +8,11 @@ from preprocess_service.model import JPEG, PNG
 TIFF = "image/tiff"
 WEBP = "image/webp"
 BMP = "image/bmp"
-READABLE = (JPEG, PNG, TIFF, WEBP, BMP)
+GIF = "image/gif"
+HEIC = "image/heic"
+AVIF = "image/avif"
+PDF = "application/pdf"
+READABLE = (JPEG, PNG, TIFF, WEBP, BMP, GIF, HEIC, AVIF, PDF)
 
 _LOOKED_AT_BYTES = 1024
 _BMP_HEADER_BYTES = frozenset({12, 40, 52, 56, 64, 108, 124})
@@ -16,8 +20,6 @@ _TIFF_STARTS = (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+")
 
 # Formats that are known and not read. Sources: each format's own specification, and the list of file(1).
 _UNREAD: tuple[tuple[bytes, str], ...] = (
-    (b"GIF87a", "image/gif"),
-    (b"GIF89a", "image/gif"),
     (b"8BPS", "image/vnd.adobe.photoshop"),
     (b"\0\0\0\x0cjP  \r\n\x87\n", "image/jp2"),
     (b"\xff\x4f\xff\x51", "image/j2c"),
@@ -38,17 +40,14 @@ _UNREAD: tuple[tuple[bytes, str], ...] = (
     (b"{\\rtf", "application/rtf"),
     (b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1", "application/x-ole-storage"),
 )
-_BOX_BRANDS = {
-    b"avif": "image/avif",
-    b"avis": "image/avif",
-    b"heic": "image/heic",
-    b"heix": "image/heic",
-    b"hevc": "image/heic-sequence",
-    b"heim": "image/heic",
-    b"heis": "image/heic",
-    b"mif1": "image/heif",
-    b"msf1": "image/heif-sequence",
-}
+_UNREAD_STARTS = tuple(start for start, _ in _UNREAD)
+# Brands of ISO/IEC 23008-12 (HEIF), annex B, and of AV1 in it. A general one says nothing of how pixels are coded.
+_HEVC_STILL_BRANDS = frozenset((b"heic", b"heix", b"heim", b"heis"))
+_HEVC_SEQUENCE_BRANDS = frozenset((b"hevc", b"hevx", b"hevm", b"hevs"))
+_AV1_BRANDS = frozenset((b"avif", b"avis"))
+_STILL_BRANDS = frozenset((b"mif1", b"mif2"))
+_GENERAL_BRANDS = _STILL_BRANDS | {b"msf1", b"miaf"}
+_MAX_BRANDS = 64
 
 
 def media_type_of(content: bytes) -> str:
@@ -76,7 +75,30 @@ def _readable_type(content: bytes) -> str | None:
         return WEBP
     if content.startswith(b"BM") and int.from_bytes(content[14:18], "little") in _BMP_HEADER_BYTES:
         return BMP
+    if content.startswith((b"GIF87a", b"GIF89a")):
+        return GIF
+    if content[4:8] == b"ftyp":
+        return _type_by_brands(content)
+    if b"%PDF-" in content[:_LOOKED_AT_BYTES] and not content.startswith(_UNREAD_STARTS):
+        return PDF
     return None
+
+
+def _type_by_brands(content: bytes) -> str | None:
+    """HEIC or AVIF, by the major brand or, where that is a general one, by those that the file is compatible with."""
+    brands = _brands(content)
+    telling = brands if brands[0] in _GENERAL_BRANDS else brands[:1]
+    if not _AV1_BRANDS.isdisjoint(telling):
+        return AVIF
+    if not (_HEVC_STILL_BRANDS | _HEVC_SEQUENCE_BRANDS).isdisjoint(telling):
+        has_still_image = not (_HEVC_STILL_BRANDS | _STILL_BRANDS).isdisjoint(brands)
+        return HEIC if has_still_image else None
+    return None
+
+
+def _brands(content: bytes) -> list[bytes]:
+    end = min(int.from_bytes(content[:4], "big"), len(content), 16 + 4 * _MAX_BRANDS)
+    return [content[8:12], *(content[at : at + 4] for at in range(16, end - 3, 4))]
 
 
 def _unread_type(content: bytes) -> str | None:
@@ -84,16 +106,20 @@ def _unread_type(content: bytes) -> str | None:
         if content.startswith(start):
             return media_type
     head = content[:_LOOKED_AT_BYTES]
-    if b"%PDF-" in head:
-        return "application/pdf"
     if content[4:8] == b"ftyp":
-        return _BOX_BRANDS.get(content[8:12], "video/mp4")
+        return _unread_type_by_brand(content[8:12], _brands(content))
     if len(head) > 2 and head[:1] == b"P" and head[1:2] in b"1234567" and head[2:3].isspace():
         return "image/x-portable-anymap"
     text = head.removeprefix(b"\xef\xbb\xbf").lstrip()
     if text.startswith(b"<svg") or (text.startswith((b"<?xml", b"<!--", b"<!DOCTYPE svg")) and b"<svg" in text):
         return "image/svg+xml"
     return None
+
+
+def _unread_type_by_brand(major: bytes, brands: list[bytes]) -> str:
+    if not _HEVC_SEQUENCE_BRANDS.isdisjoint(brands):
+        return "image/heic-sequence"
+    return "image/heif" if major in _GENERAL_BRANDS else "video/mp4"
 
 
 def _shown(content: bytes) -> str:

@@ -7,11 +7,21 @@ import struct
 
 from PIL import TiffImagePlugin
 
-from preprocess_service.decoders.paged_document import UPRIGHT, DecodedPage, check_pixels, orientation_in, reading
+from preprocess_service.decoders.paged_document import (
+    ALL,
+    SIDEWAYS,
+    UPRIGHT,
+    DecodedPage,
+    DecodeWish,
+    check_pixels,
+    orientation_in,
+    reading,
+)
 from preprocess_service.decoders.pixel_conversion import from_pillow
 from preprocess_service.decoders.signatures import TIFF
 from preprocess_service.decoders.tiff_directory import TiffPage, check_page, layout_of, pages_of
 from preprocess_service.errors import ImageUndecodable, TooManyPages
+from preprocess_service.model import Size
 
 _PHOTOMETRIC = 262
 _WHITE_IS_ZERO = 0
@@ -40,10 +50,13 @@ class TiffDocument:
         """Pages of the file, a last one that is damaged included."""
         return len(self._pages)
 
-    def plain_page(self) -> None:
+    def plain_page(self, _number: int, /) -> None:
         """None: this format is not passed on."""
 
-    def decode(self, number: int, /) -> DecodedPage:
+    def close(self) -> None:
+        """Nothing is held that Python does not free."""
+
+    def decode(self, number: int, wish: DecodeWish = ALL, /) -> DecodedPage:
         """The page of this number, from 1. Raises ImageUndecodable and ImageTooLargePixels."""
         what = f"page {number} of the TIFF"
         page = self._pages[number - 1]
@@ -59,14 +72,16 @@ class TiffDocument:
             zero_is_white = image.tag_v2.get(_PHOTOMETRIC) == _WHITE_IS_ZERO
             compression = str(image.info.get("compression", ""))
             image.load()
+        width, height = image.size
         return DecodedPage(
-            pixels=from_pillow(image, zero_is_white=zero_is_white),
+            pixels=from_pillow(image, zero_is_white=zero_is_white, grey=wish.grey),
             media_type=TIFF,
             mode=image.mode,
             orientation=orientation,
             is_turned=orientation != UPRIGHT,  # Pillow turns a TIFF while it loads it
             is_lossless=compression not in _LOSSY,
             is_two_tone=image.mode == "1",
+            size=Size(height, width) if orientation in SIDEWAYS else Size(width, height),
         )
 
     def _view_of(self, page: TiffPage) -> _SinglePageView:

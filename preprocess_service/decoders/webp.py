@@ -9,8 +9,10 @@ import cv2
 from PIL import WebPImagePlugin
 
 from preprocess_service.decoders.paged_document import (
+    ALL,
     UPRIGHT,
     DecodedPage,
+    DecodeWish,
     Pixels,
     check_pixels,
     decode_with_opencv,
@@ -19,7 +21,9 @@ from preprocess_service.decoders.paged_document import (
 )
 from preprocess_service.decoders.pixel_conversion import from_opencv, from_pillow
 from preprocess_service.decoders.signatures import WEBP
+from preprocess_service.decoders.still_image import StillImage
 from preprocess_service.errors import ImageUndecodable
+from preprocess_service.model import Size
 
 _WHAT = "the WebP"
 _HEADER_BYTES = 30
@@ -30,48 +34,46 @@ _ANIMATION_FLAG = 0x02
 _MAX_CHUNKS = 2000
 
 
-class WebpDocument:
+class WebpDocument(StillImage):
     """One WebP image. Raises ImageUndecodable and ImageTooLargePixels by the header.
 
     The header is read here, because libwebp allocates its canvas as soon as it opens a file.
     """
 
-    page_count = 1
-
     def __init__(self, content: bytes, max_pixels: int) -> None:
         self._content = content
         if len(content) < int.from_bytes(content[4:8], "little") + 8 or len(content) < _HEADER_BYTES:
             raise ImageUndecodable(f"{_WHAT} is cut short: it has {len(content)} bytes, less than its header states")
-        check_pixels(*_stated_size(content), max_pixels)
+        self._size = Size(*_stated_size(content))
+        check_pixels(self._size.width, self._size.height, max_pixels)
 
-    def plain_page(self) -> None:
-        """None: this format is not passed on."""
-
-    def decode(self, _number: int, /) -> DecodedPage:
+    def decode(self, _number: int, wish: DecodeWish = ALL, /) -> DecodedPage:
         """The image. Raises ImageUndecodable."""
         chunks = dict(_chunks(self._content))
         flags = self._content[_FLAGS_AT] if b"VP8X" in chunks else 0
         exif = chunks.get(b"EXIF")
         has_alpha = bool(flags & _ALPHA_FLAG) or b"VP8L" in chunks
+        is_animated = bool(flags & _ANIMATION_FLAG)
         return DecodedPage(
-            pixels=self._animated_pixels() if flags & _ANIMATION_FLAG else self._pixels(has_alpha=has_alpha),
+            pixels=self._animated_pixels(wish) if is_animated else self._pixels(wish, has_alpha=has_alpha),
             media_type=WEBP,
             mode="RGBA" if has_alpha else "RGB",
             orientation=orientation_in_block(self._content[exif]) if exif else UPRIGHT,
             is_turned=False,
             is_lossless=b"VP8L" in chunks,
             is_two_tone=False,
+            size=self._size,
         )
 
-    def _pixels(self, *, has_alpha: bool) -> Pixels:
+    def _pixels(self, wish: DecodeWish, *, has_alpha: bool) -> Pixels:
         flags = cv2.IMREAD_UNCHANGED if has_alpha else cv2.IMREAD_COLOR
-        return from_opencv(decode_with_opencv(self._content, flags, _WHAT))
+        return from_opencv(decode_with_opencv(self._content, flags, _WHAT), grey=wish.grey)
 
-    def _animated_pixels(self) -> Pixels:
+    def _animated_pixels(self, wish: DecodeWish) -> Pixels:
         with reading(_WHAT):
             image = WebPImagePlugin.WebPImageFile(io.BytesIO(self._content))
             image.load()
-        return from_pillow(image)
+        return from_pillow(image, grey=wish.grey)
 
 
 def _chunks(content: bytes) -> Iterator[tuple[bytes, slice]]:

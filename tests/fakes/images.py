@@ -65,11 +65,15 @@ def encoded(image: Image.Image, file_format: str, **options: object) -> bytes:
 
 def stored_with_orientation(upright: Image.Image, orientation: int, file_format: str, **options: object) -> bytes:
     """A file whose pixels are turned and whose EXIF orientation tells the viewer to turn them back."""
-    method = _STORED_BY.get(orientation)
-    stored = upright if method is None else upright.transpose(method)
     exif = Image.Exif()
     exif[EXIF_ORIENTATION] = orientation
-    return encoded(stored, file_format, exif=exif, **options)
+    return encoded(stored_as(upright, orientation), file_format, exif=exif, **options)
+
+
+def stored_as(upright: Image.Image, orientation: int) -> Image.Image:
+    """The picture as a file of this EXIF orientation stores it."""
+    method = _STORED_BY.get(orientation)
+    return upright if method is None else upright.transpose(method)
 
 
 def tiff_pages(*pages: Image.Image, **options: object) -> bytes:
@@ -142,11 +146,8 @@ def jpeg_bomb(side_px: int = 60_000) -> bytes:
 
 # Starts of files that are known and not read, each with the media type that is to be named.
 UNREAD_FORMATS: tuple[tuple[bytes, str], ...] = (
-    (b"%PDF-1.7\n%\xe2\xe3\xcf\xd3\n", "application/pdf"),
-    (b"\r\n\r\n%PDF-1.4\n", "application/pdf"),
-    (b"GIF89a\x01\x00\x01\x00\x80\x00\x00", "image/gif"),
-    (b"\x00\x00\x00\x18ftypheic\x00\x00\x00\x00", "image/heic"),
-    (b"\x00\x00\x00\x1cftypavif\x00\x00\x00\x00", "image/avif"),
+    (b"\x00\x00\x00\x18ftypmif1\x00\x00\x00\x00mif1vvic", "image/heif"),
+    (b"\x00\x00\x00\x18ftypisom\x00\x00\x02\x00isomavc1", "video/mp4"),
     (b"8BPS\x00\x01" + bytes(20), "image/vnd.adobe.photoshop"),
     (b"<svg xmlns='http://www.w3.org/2000/svg'/>", "image/svg+xml"),
     (b"\xef\xbb\xbf<?xml version='1.0'?>\n<svg/>", "image/svg+xml"),

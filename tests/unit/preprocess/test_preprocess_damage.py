@@ -19,6 +19,7 @@ from preprocess_service.errors import (
     ImageUndecodable,
 )
 from preprocess_service.model import Source, SourceLimits
+from tests.fakes.documents import heic_of
 from tests.fakes.images import (
     UNREAD_FORMATS,
     bmp_bomb,
@@ -59,6 +60,11 @@ WHOLE_FILES = {
     "lzw tiff": encoded(photo(), "TIFF", compression="tiff_lzw"),
     "group 4 tiff": encoded(photo().convert("1"), "TIFF", compression="group4"),
     "jpeg tiff": encoded(photo(), "TIFF", compression="jpeg"),
+    "gif": encoded(photo().quantize(64), "GIF"),
+    "interlaced gif": encoded(photo().quantize(64), "GIF", interlace=1),
+    "heic": heic_of(photo()),
+    "heic of tiles": heic_of(photo(160, 130), tile_size=64),
+    "avif": encoded(photo(), "AVIF"),
     "cmyk tiff": encoded(photo().convert("CMYK"), "TIFF", compression="tiff_adobe_deflate"),
 }
 
@@ -89,9 +95,9 @@ def test_a_truncated_file_is_refused_or_was_whole(name: str) -> None:
 
 def check(content: bytes) -> None:
     """Checks a plain file as the pipeline does before it passes one on."""
-    plain = open_document(Source(content), LIMITS).plain_page()
+    plain = open_document(Source(content), LIMITS).plain_page(1)
     assert plain is not None
-    plain.check()
+    plain.look(1)
 
 
 @pytest.mark.parametrize("name", ["jpeg", "jpeg of grey", "progressive jpeg", "png"])
@@ -169,7 +175,7 @@ def test_bytes_of_no_format_are_undecodable(content: bytes) -> None:
 
 @pytest.mark.parametrize(("content", "media_type"), UNREAD_FORMATS)
 def test_a_known_format_that_is_not_read_is_named(content: bytes, media_type: str) -> None:
-    """PDF, GIF, HEIC and others are refused by their names, with what is supported."""
+    """Photoshop, SVG, JPEG 2000 and others are refused by their names, with what is supported."""
     with pytest.raises(FormatUnsupported) as caught:
         read(content)
     assert caught.value.media_type == media_type

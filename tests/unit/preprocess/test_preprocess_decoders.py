@@ -11,12 +11,15 @@ import pytest
 from PIL import Image
 
 from preprocess_service.decoders.opening import open_document
-from preprocess_service.decoders.paged_document import DecodedPage
-from preprocess_service.model import Source, SourceLimits
+from preprocess_service.decoders.paged_document import DecodedPage, DecodeWish, PlainPage
+from preprocess_service.decoders.pixel_conversion import reduced, reduction_for
+from preprocess_service.model import Size, Source, SourceLimits
 from tests.fakes.images import (
     EXIF_ORIENTATION,
+    InkBox,
     bgr_of,
     encoded,
+    page_with_ink,
     photo,
     png_of,
     stored_with_orientation,
@@ -30,8 +33,12 @@ def decoded(content: bytes, number: int = 1) -> DecodedPage:
     return open_document(Source(content), LIMITS).decode(number)
 
 
+def plain(content: bytes) -> PlainPage | None:
+    return open_document(Source(content), LIMITS).plain_page(1)
+
+
 def is_plain(content: bytes) -> bool:
-    return open_document(Source(content), LIMITS).plain_page() is not None
+    return plain(content) is not None
 
 
 def greatest_difference(left: npt.NDArray[np.uint8], right: npt.NDArray[np.uint8]) -> int:
@@ -57,6 +64,7 @@ def test_each_format_gives_its_own_pixels(file_format: str, media_type: str, mod
     content = encoded(picture, file_format, **lossless.get(file_format, {}))
     page = decoded(content)
     assert page.media_type == media_type
+    assert (page.size, page.reduction, page.steps) == (Size(96, 64), 1, ())
     expected = np.asarray(picture) if page.pixels.ndim == 2 else bgr_of(picture)
     assert greatest_difference(page.pixels, expected) <= (6 if file_format == "JPEG" else 0)
     assert is_plain(content) == (file_format in ("JPEG", "PNG"))
@@ -271,3 +279,92 @@ def test_a_page_larger_than_a_band_is_converted_throughout() -> None:
     _, content = cv2.imencode(".png", rgba, [cv2.IMWRITE_PNG_COMPRESSION, 1])
     page = decoded(np.asarray(content).tobytes())
     assert greatest_difference(page.pixels[:, :, 0], 255 - alpha) == 0
+
+
+@pytest.mark.parametrize(
+    ("file_format", "mode"),
+    [
+        *(("JPEG", mode) for mode in ("RGB", "L", "CMYK")),
+        *(("PNG", mode) for mode in ("RGB", "L", "RGBA", "P", "LA")),
+        *(("TIFF", mode) for mode in ("RGB", "L", "RGBA", "P", "CMYK", "LAB", "1")),
+        *(("WEBP", mode) for mode in ("RGB", "RGBA")),
+        *(("BMP", mode) for mode in ("RGB", "P")),
+    ],
+)
+def test_grey_is_the_luma_of_the_colours(file_format: str, mode: str) -> None:
+    """Where colour is of no use, every kind of file gives one channel, the colours' luma."""
+    picture = photo().quantize(64) if mode == "P" else _in_mode(photo(), mode)
+    content = encoded(picture, file_format, **({"lossless": True} if file_format == "WEBP" else {}))
+    colour = open_document(Source(content), LIMITS).decode(1).pixels
+    grey = open_document(Source(content), LIMITS).decode(1, DecodeWish(grey=True)).pixels
+    luma = colour if colour.ndim == 2 else np.rint(colour @ np.array([0.114, 0.587, 0.299])).astype(np.uint8)
+    assert greatest_difference(grey, luma) <= 3
+
+
+def _in_mode(picture: Image.Image, mode: str) -> Image.Image:
+    if mode == "LAB":
+        return Image.fromarray(np.asarray(picture), "LAB")
+    if mode in ("RGBA", "LA"):
+        picture.putalpha(picture.convert("L"))
+    return picture.convert(mode)
+
+
+@pytest.mark.parametrize("size", [(804, 603), (801, 600), (807, 605)])
+@pytest.mark.parametrize("asked", [1, 2, 3, 4, 8, 16])
+@pytest.mark.parametrize("grey", [True, False])
+def test_a_jpeg_is_decoded_reduced_where_that_is_enough(size: tuple[int, int], asked: int, grey: bool) -> None:
+    """Its pixels are fewer by the largest power of two that was allowed, and a point of theirs times it is the page's,
+    whatever remainder the page's sides leave.
+    """
+    picture = page_with_ink(*size, InkBox(160, 120, 240, 80), InkBox(400, 480, 320, 80))
+    content = encoded(picture, "JPEG", quality=95)
+    page = open_document(Source(content), LIMITS).decode(1, DecodeWish(grey=grey, max_reduction=asked))
+    reduction = {1: 1, 2: 2, 3: 2, 4: 4, 8: 8, 16: 8}[asked]
+    assert (page.size, page.reduction) == (Size(*size), reduction)
+    assert page.pixels.shape[:2] == (-(-size[1] // reduction), -(-size[0] // reduction))
+    assert_ink_at(page.pixels if grey else page.pixels[:, :, 1], reduction, (160, 120), (720, 560))
+
+
+def assert_ink_at(
+    grey: npt.NDArray[np.uint8], reduction: int, top_left: tuple[int, int], bottom_right: tuple[int, int]
+) -> None:
+    """The ink's box, times the reduction, is the page's, whose edges lie on whole reduced pixels."""
+    rows, columns = np.nonzero(grey < 128)
+    assert (columns.min() * reduction, rows.min() * reduction) == top_left
+    assert ((columns.max() + 1) * reduction, (rows.max() + 1) * reduction) == bottom_right
+
+
+@pytest.mark.parametrize("file_format", ["JPEG", "PNG"])
+@pytest.mark.parametrize("mode", ["RGB", "L"])
+@pytest.mark.parametrize(
+    ("longer_side_px", "reduction"), [(1, 8), (101, 8), (102, 4), (202, 4), (203, 2), (404, 2), (405, 1), (9999, 1)]
+)
+def test_a_look_has_its_pixels_where_they_should_be(
+    file_format: str, mode: str, longer_side_px: int, reduction: int
+) -> None:
+    """A look is grey, reduced as far as its longer side stays at or above what was asked for, and exact in place."""
+    picture = page_with_ink(807, 605, InkBox(160, 120, 240, 80), InkBox(400, 480, 320, 80)).convert(mode)
+    content = encoded(picture, file_format)
+    found = plain(content)
+    assert found is not None
+    assert found.content is content
+    grey, by = found.look(longer_side_px)
+    assert by == reduction
+    assert grey.shape == (-(-605 // by), -(-807 // by))
+    assert_ink_at(grey, by, (160, 120), (720, 560))
+
+
+def test_reduced_pixels_are_means() -> None:
+    """Each is the mean of its block, at the edges of what there is, repeated."""
+    pixels = np.array([[0, 100, 200], [100, 200, 50]], np.uint8)
+    assert reduced(pixels, 2).tolist() == [[100, 125]]
+    assert reduced(pixels, 1) is pixels
+    assert reduction_for(3508, 2480, 800) == 4
+
+
+def test_a_turned_tiff_tells_its_size_as_stored() -> None:
+    """Pillow turns a TIFF while it loads it; the size is the one before that."""
+    page = decoded(stored_with_orientation(photo(), 6, "TIFF"))
+    assert page.is_turned
+    assert page.size == Size(64, 96)
+    assert page.pixels.shape[:2] == (64, 96)

@@ -11,9 +11,19 @@ from PIL import Image, TiffImagePlugin
 
 from preprocess_service.decoders import tiff_directory
 from preprocess_service.decoders.opening import open_document
+from preprocess_service.decoders.paged_document import DecodeWish
 from preprocess_service.errors import ImageTooLargePixels, ImageUndecodable, TooManyPages
 from preprocess_service.model import Source, SourceLimits
-from tests.fakes.images import EXIF_ORIENTATION, photo, tiff_bomb, tiff_of_overlapping_directories, tiff_pages
+from tests.fakes.documents import tiff_of
+from tests.fakes.images import (
+    EXIF_ORIENTATION,
+    bgr_of,
+    encoded,
+    photo,
+    tiff_bomb,
+    tiff_of_overlapping_directories,
+    tiff_pages,
+)
 
 LIMITS = SourceLimits()
 
@@ -174,3 +184,40 @@ def test_an_exif_directory_of_too_many_entries_is_damage() -> None:
     content += struct.pack("<H", 60_000) + bytes(100)
     with pytest.raises(ImageUndecodable, match="more than 4096 entries"):
         open_document(Source(bytes(content)), LIMITS).decode(1)
+
+
+def test_tiles_are_put_together() -> None:
+    """A page of 40 x 20 pixels in tiles of 16 x 16, whose last reach out of it."""
+    picture = np.arange(800, dtype=np.uint16).reshape(20, 40).astype(np.uint8)
+    padded = np.zeros((32, 48), np.uint8)
+    padded[:20, :40] = picture
+    tiles = b"".join(padded[y : y + 16, x : x + 16].tobytes() for y in (0, 16) for x in (0, 16, 32))
+    tags = {256: [40], 257: [20], 258: [8], 259: [1], 262: [1], 277: [1], 322: [16], 323: [16]}
+    content = tiff_of({**tags, 324: range(0, 1536, 256), 325: [256] * 6}, tiles, offsets=324)
+    assert np.array_equal(open_document(Source(content), LIMITS).decode(1).pixels, picture)
+
+
+def test_old_style_jpeg_is_read() -> None:
+    """Compression 6, as scanners of the nineties wrote it, is a JPEG like any other."""
+    jpeg = encoded(photo(64, 48), "JPEG", quality=95)
+    tags = {256: [64], 257: [48], 258: [8, 8, 8], 259: [6], 262: [6], 273: [0], 277: [3], 278: [48], 279: [len(jpeg)]}
+    content = tiff_of({**tags, 512: [1], 513: [0], 514: [len(jpeg)], 530: [2, 2]}, jpeg, offsets=273)
+    page = open_document(Source(content), LIMITS).decode(1)
+    assert np.abs(page.pixels.astype(int) - bgr_of(photo(64, 48))).mean() < 3
+
+
+@pytest.mark.parametrize("photometric", [0, 1])
+@pytest.mark.parametrize("compression", ["group4", "group3", "packbits", "tiff_lzw"])
+def test_two_tones_are_right_whichever_is_stored_as_zero(compression: str, photometric: int) -> None:
+    """Faxes store white as 0, others black: both come out as they look."""
+    picture = photo(64, 48).convert("1")
+    content = encoded(picture, "TIFF", compression=compression, tiffinfo={262: photometric})
+    page = open_document(Source(content), LIMITS).decode(1)
+    assert page.is_two_tone
+    assert np.array_equal(page.pixels, bgr_or_grey(picture))
+
+
+def test_grey_pages_are_made_of_coloured_ones_where_that_is_wished() -> None:
+    """One channel is converted, not three."""
+    page = open_document(Source(tiff_pages(photo(20, 10))), LIMITS).decode(1, DecodeWish(grey=True))
+    assert page.pixels.shape == (10, 20)
