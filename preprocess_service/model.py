@@ -6,10 +6,11 @@ source is meant after its EXIF orientation, as a viewer shows it.
 
 from __future__ import annotations
 
+import enum
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 
-from rpc_runtime.faults import ExpectedError
+from rpc_runtime.expected_error import ExpectedError
 
 Point = tuple[float, float]
 Matrix = tuple[float, float, float, float, float, float, float, float, float]
@@ -125,6 +126,9 @@ class PageFit:
     max_bytes: int = 0
     max_pixels: int = 0
     max_side_px: int = 0
+    min_side_px: int = 0
+    max_aspect: float = 0.0
+    """The longer side over the shorter one."""
 
     def __post_init__(self) -> None:
         if self.media_types and not set(self.media_types) & set(PAGE_MEDIA_TYPES):
@@ -135,22 +139,72 @@ class PageFit:
         return not self.media_types or media_type in self.media_types
 
 
+class PagePreference(enum.Enum):
+    """How the engine that will read a page wants it."""
+
+    UNTOUCHED = "untouched"
+    CLEANED_GREY = "cleaned_grey"
+    BILEVEL = "bilevel"
+
+
+@dataclass(frozen=True, slots=True)
+class Reader:
+    """Who will read a page: what it likes and what it takes."""
+
+    preference: PagePreference = PagePreference.UNTOUCHED
+    fit: PageFit = PageFit()
+
+
+@dataclass(frozen=True, slots=True)
+class PageMeasures:
+    """What was measured on a page that is upright by its EXIF orientation, before any step; None: not told.
+
+    The fields mean what ``ocrmux.ocr.v1.PageMeasures`` says of them: ``quarter_turns`` are those counter-clockwise that
+    bring the text upright, ``skew_deg`` by how much lines fall to the right after these, ``contrast`` and
+    ``unevenness`` shares of the whole range, ``noise`` a standard deviation in grey levels, ``text_height_px`` and
+    ``outline`` (top left first, clockwise) in pixels of the source, ``blur`` a share of the text's height.
+    """
+
+    quarter_turns: int | None = None
+    skew_deg: float | None = None
+    contrast: float | None = None
+    noise: float | None = None
+    unevenness: float | None = None
+    text_height_px: float | None = None
+    blur: float | None = None
+    outline: tuple[Point, Point, Point, Point] | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class PagePart:
+    """One encoded image of a page: the whole of it, or a tile of one that is too tall for its reader.
+
+    ``to_page`` takes a point of the image to the normalised page.
+    """
+
+    content: bytes = field(repr=False)
+    media_type: str
+    size: Size
+    to_page: Homography = IDENTITY
+
+
 @dataclass(frozen=True, slots=True)
 class NormalizedPage:
-    """A page that is fit for recognition, encoded.
+    """A page that is fit for recognition, encoded, in one part or in tiles from the top to the bottom.
 
     ``number`` counts from 1; ``page_count`` is 0 where it is not known; ``page_to_source`` takes a point of the page to
-    the upright source; ``steps`` is empty when the content is the source's own, byte for byte.
+    the upright source; ``steps`` is empty when the only part is the source's own, byte for byte; ``measures`` is None
+    where nothing was measured.
     """
 
     number: int
     page_count: int
-    content: bytes = field(repr=False)
-    media_type: str
+    parts: tuple[PagePart, ...]
     page_size: Size
     source_size: Size
     page_to_source: Homography
     steps: tuple[AppliedStep, ...]
+    measures: PageMeasures | None
     preprocess_ms: float
 
 

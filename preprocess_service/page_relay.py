@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import AsyncGenerator, Sequence
+from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping, Sequence
 from contextlib import aclosing
 from dataclasses import dataclass
 
 from google.rpc import code_pb2
 
-from ocrmux.ocr.v1 import recognition_pb2
+from ocrmux.ocr.v1 import geometry_pb2, recognition_pb2
 from preprocess_service.errors import ContentRequired, DeadlineUnreachable, PageTimeout
 from preprocess_service.gateway_connection import PageToRead
 from preprocess_service.gateway_link import GatewayRoute
@@ -18,41 +18,76 @@ from preprocess_service.known_pages import (
     KnownPage,
     KnownPages,
     SourceKey,
-    source_digest,
+    content_digest,
     source_key,
     without_content,
 )
 from preprocess_service.look_ahead import in_order
-from preprocess_service.model import NormalizedPage, PageFailure, PageFit, Source
+from preprocess_service.model import IDENTITY, NormalizedPage, PageFailure, Reader, Source
+from preprocess_service.page_order import PageOrder
 from preprocess_service.pipeline import Pipeline
-from preprocess_service.profiles import Profile
-from preprocess_service.translation import SourceSpec, facts_message, regions_on_page, relay_answer
+from preprocess_service.profiles import Profile, fingerprint, resolve
+from preprocess_service.tile_merge.answers import merged_answer
+from preprocess_service.translation import (
+    SourceSpec,
+    facts_message,
+    regions_on_page,
+    regions_on_part,
+    relay_answer,
+)
 from rpc_runtime.capacity import Capacity
-from rpc_runtime.faults import ExpectedError, FaultTable, StatusError
+from rpc_runtime.expected_error import ExpectedError
+from rpc_runtime.faults import FaultTable, StatusError
 from rpc_runtime.stream_messages import Item
 
 _GATEWAY_SLACK_S = 1.0
 """The gateway keeps the same time for a page and knows better what took it: it shall answer first."""
-_LARGE_BYTES = 1024 * 1024
 
 PageAnswer = recognition_pb2.PageAnswer
+Rect = geometry_pb2.Rect
 Answers = AsyncGenerator[PageAnswer, None]
 PageTasks = AsyncGenerator[asyncio.Task[PageAnswer], None]
 
 
 @dataclass(frozen=True, slots=True)
 class Normalization:
-    """How pages are made: the profile, what its parameters are called in the cache's key, and what the reader takes."""
+    """How pages are made: the profile, what its parameters are called in the cache's key, and for whom."""
 
     profile: Profile
     fingerprint: str
-    fit: PageFit
+    reader: Reader
+
+    def order(self, *, may_tile: bool) -> PageOrder:
+        """What the pipeline is asked for; tiles only where their results are merged."""
+        return PageOrder(self.profile, self.reader, may_tile)
+
+
+class Preparation:
+    """How one caller's pages are made: by its profile, for the reader as the gateway describes it at the time.
+
+    Raises ProfileUnknown or ProfileParameterInvalid.
+    """
+
+    def __init__(self, profile: str, overrides: Mapping[str, str], reader: Callable[[], Awaitable[Reader]]) -> None:
+        self._profile = resolve(profile, overrides)
+        self._name = profile
+        self._overrides = dict(overrides)
+        self._reader = reader
+        self._last: Normalization | None = None
+
+    async def now(self) -> Normalization:
+        """What holds for the next item. Raises what the asking for the reader raises."""
+        reader = await self._reader()
+        if self._last is None or self._last.reader != reader:
+            named = fingerprint(self._name, self._overrides, reader.preference)
+            self._last = Normalization(self._profile, named, reader)
+        return self._last
 
 
 async def made_pages(
     pipeline: Pipeline,
     item: Item[SourceSpec],
-    how: Normalization,
+    order: PageOrder,
     *,
     timeout_s: float,
     first_page: int = 1,
@@ -65,7 +100,7 @@ async def made_pages(
     if item.content is None:
         raise ContentRequired
     source = Source(item.content, item.spec.password)
-    pages = pipeline.pages(source, how.profile, how.fit, first_page=first_page, last_page=last_page)
+    pages = pipeline.pages(source, order, first_page=first_page, last_page=last_page)
     async with aclosing(pages):
         while True:
             try:
@@ -90,7 +125,7 @@ class PageRelay:
         self,
         pipeline: Pipeline,
         route: GatewayRoute,
-        how: Normalization,
+        preparation: Preparation,
         known: KnownPages,
         faults: FaultTable,
         slots: Capacity,
@@ -101,7 +136,7 @@ class PageRelay:
     ) -> None:
         self._pipeline = pipeline
         self._route = route
-        self._how = how
+        self._preparation = preparation
         self._known = known
         self._faults = faults
         self._slots = slots
@@ -112,11 +147,12 @@ class PageRelay:
 
     async def answers(self, item: Item[SourceSpec]) -> Answers:
         """The answers of the item's pages, in order. Raises what concerns the item as a whole."""
-        key = source_key(await _digest_of(item), self._how.fingerprint, item.spec.password)
+        how = await self._preparation.now()
+        key = source_key(await _digest_of(item), how.fingerprint, how.reader, item.spec.password)
         known = self._known.get(key) if self._use_known else None
         recalled = 0
         if known is not None:
-            async with aclosing(self._recalled(known, item)) as answers:
+            async with aclosing(self._recalled(known, item, how.fingerprint)) as answers:
                 async for answer in answers:
                     if answer.error.code == code_pb2.NOT_FOUND:
                         break
@@ -126,7 +162,7 @@ class PageRelay:
                 return
             self._known.forget(key)
         made = list(known[:recalled]) if known is not None else []
-        async with aclosing(in_order(self._reads(item, key, made), ahead=self._pages_ahead)) as answers:
+        async with aclosing(in_order(self._reads(item, how, key, made), ahead=self._pages_ahead)) as answers:
             async for answer in answers:
                 yield answer
 
@@ -134,28 +170,33 @@ class PageRelay:
         """Ends the way to the gateway."""
         await self._route.aclose()
 
-    async def _recalled(self, pages: Sequence[KnownPage], item: Item[SourceSpec]) -> Answers:
+    async def _recalled(self, pages: Sequence[KnownPage], item: Item[SourceSpec], preprocessing: str) -> Answers:
         """What the gateway has for the pages' digests, in order; NOT_FOUND for one that it lacks."""
         if len(pages) == 1:  # nearly every file, and the cheapest way to an answer: without a task of its own
-            yield await self._look_up(pages[0], item)
+            yield await self._look_up(pages[0], item, preprocessing)
             return
-        async with aclosing(in_order(self._lookups(pages, item), ahead=self._pages_ahead)) as answers:
+        async with aclosing(in_order(self._lookups(pages, item, preprocessing), ahead=self._pages_ahead)) as answers:
             async for answer in answers:
                 yield answer
 
-    async def _lookups(self, pages: Sequence[KnownPage], item: Item[SourceSpec]) -> PageTasks:
+    async def _lookups(self, pages: Sequence[KnownPage], item: Item[SourceSpec], preprocessing: str) -> PageTasks:
         for page in pages:
-            yield asyncio.create_task(self._look_up(page, item))
+            yield asyncio.create_task(self._look_up(page, item, preprocessing))
 
-    async def _look_up(self, page: KnownPage, item: Item[SourceSpec]) -> PageAnswer:
+    async def _look_up(self, known: KnownPage, item: Item[SourceSpec], preprocessing: str) -> PageAnswer:
         began = time.monotonic()
-        return await self._ask(page.page, page.facts, item, began, content=None, digest=page.digest)
+        to_read = [PageToRead(None, digest, preprocessing) for digest in known.digests]
+        return await self._ask(known.page, known.facts, item, began, to_read)
 
-    async def _reads(self, item: Item[SourceSpec], key: SourceKey, made: list[KnownPage]) -> PageTasks:
+    async def _reads(
+        self, item: Item[SourceSpec], how: Normalization, key: SourceKey, made: list[KnownPage]
+    ) -> PageTasks:
         """Normalises and reads the pages after ``made``. A file whose pages could all be made is known from then on."""
         content = item.content or b""
         whole = True
-        pages = made_pages(self._pipeline, item, self._how, timeout_s=self._timeout_s, first_page=len(made) + 1)
+        pages = made_pages(
+            self._pipeline, item, how.order(may_tile=True), timeout_s=self._timeout_s, first_page=len(made) + 1
+        )
         async with aclosing(pages):
             while True:
                 began = time.monotonic()
@@ -168,10 +209,10 @@ class PageRelay:
                 if page is None:
                     self._give_back_slot()
                     break
-                task = asyncio.create_task(self._answer(page, item, began))
+                task = asyncio.create_task(self._answer(page, item, how.fingerprint, began))
                 task.add_done_callback(self._give_back_slot)
                 if isinstance(page, NormalizedPage):
-                    made.append(without_content(page, content, key.digest))
+                    made.append(await without_content(page, content, key.digest))
                 else:
                     whole = False
                 yield task
@@ -191,9 +232,12 @@ class PageRelay:
         self._held_slots -= 1
         self._slots.release(0)
 
-    async def _answer(self, page: NormalizedPage | PageFailure, item: Item[SourceSpec], began: float) -> PageAnswer:
+    async def _answer(
+        self, page: NormalizedPage | PageFailure, item: Item[SourceSpec], preprocessing: str, began: float
+    ) -> PageAnswer:
         if isinstance(page, NormalizedPage):
-            return await self._ask(page, facts_message(page), item, began, content=page.content, digest=None)
+            to_read = [PageToRead(part.content, None, preprocessing) for part in page.parts]
+            return await self._ask(page, facts_message(page), item, began, to_read)
         return PageAnswer(
             request_id=item.request_id,
             page=page.number,
@@ -208,28 +252,47 @@ class PageRelay:
         facts: PageAnswer,
         item: Item[SourceSpec],
         began: float,
-        *,
-        content: bytes | None,
-        digest: bytes | None,
+        to_read: Sequence[PageToRead],
     ) -> PageAnswer:
-        """Asks the gateway in what is left of the page's time, which began at ``began`` of the monotonic clock."""
-        to_read = PageToRead(content, digest, self._how.fingerprint)
+        """Asks for all parts in what is left of the page's time, which began at ``began`` of the monotonic clock."""
         left_s = self._timeout_s - (time.monotonic() - began) + _GATEWAY_SLACK_S
         try:
-            to_read.regions = regions_on_page(item.spec.regions, page)
+            regions = regions_on_page(item.spec.regions, page)
             async with asyncio.timeout(left_s):
-                answer = await self._route.ask(to_read)
+                answer = await self._read_parts(page, regions, to_read)
         except TimeoutError:
-            late = PageTimeout(self._timeout_s) if to_read.sent else DeadlineUnreachable(self._timeout_s)
+            was_asked = any(part.sent for part in to_read)
+            late = PageTimeout(self._timeout_s) if was_asked else DeadlineUnreachable(self._timeout_s)
             answer = PageAnswer(error=self._faults.status_of(late))
-        except (ExpectedError, StatusError) as error:
+        except ExpectedError as error:
             answer = PageAnswer(error=self._faults.status_of(error))
         return relay_answer(answer, item.request_id, page, facts, total_ms=(time.monotonic() - began) * 1000)
 
+    async def _read_parts(
+        self, page: NormalizedPage, regions: Sequence[Rect], to_read: Sequence[PageToRead]
+    ) -> PageAnswer:
+        """The gateway's answer for the page, its tiles read side by side; one without any of the regions is not asked
+        for.
+        """
+        if len(page.parts) == 1 and page.parts[0].to_page == IDENTITY:
+            to_read[0].regions = tuple(regions)
+            return await self._read(to_read[0])
+        asked = []
+        for part, image in zip(page.parts, to_read, strict=True):
+            image.regions = regions_on_part(regions, part)
+            if image.regions or not regions:
+                asked.append((part, image))
+        async with asyncio.TaskGroup() as group:
+            reads = [group.create_task(self._read(image)) for _, image in asked]
+        answers = [(part, read.result()) for (part, _), read in zip(asked, reads, strict=True)]
+        return await asyncio.to_thread(merged_answer, page, answers)  # thousands of lines take a second
+
+    async def _read(self, image: PageToRead) -> PageAnswer:
+        try:
+            return await self._route.ask(image)
+        except (ExpectedError, StatusError) as error:
+            return PageAnswer(error=self._faults.status_of(error))
+
 
 async def _digest_of(item: Item[SourceSpec]) -> bytes:
-    if item.content is None:
-        return item.digest or b""
-    if len(item.content) < _LARGE_BYTES:
-        return source_digest(item.content)
-    return await asyncio.to_thread(source_digest, item.content)
+    return item.digest or b"" if item.content is None else await content_digest(item.content)

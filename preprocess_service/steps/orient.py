@@ -1,4 +1,4 @@
-"""Turns and mirrors a page upright, by its EXIF orientation."""
+"""Turns and mirrors a page upright, by its EXIF orientation and by quarters."""
 
 from __future__ import annotations
 
@@ -20,12 +20,22 @@ _TURNS: dict[int, Callable[[Pixels], cv2.typing.MatLike]] = {
     8: lambda pixels: cv2.rotate(pixels, cv2.ROTATE_90_COUNTERCLOCKWISE),
 }
 
+_ORIENTATION_OF_TURNS = (1, 8, 3, 6)
+"""The EXIF orientation that is undone by so many quarter turns counter-clockwise."""
+
 
 def orient(pixels: Pixels, orientation: int) -> StepResult:
     """The pixels as a viewer shows them, for an EXIF orientation of 1..8 (Exif 2.32, tag 274)."""
     turn = _TURNS.get(orientation)
     turned = pixels if turn is None else turn(pixels).astype(np.uint8, copy=False)
     return StepResult(turned, to_stored(orientation, size_of(pixels)), applied_orientation(orientation))
+
+
+def turn(pixels: Pixels, quarter_turns: int) -> StepResult:
+    """The page turned counter-clockwise by 0 to 3 quarters."""
+    turned = orient(pixels, _ORIENTATION_OF_TURNS[quarter_turns])
+    applied = AppliedStep("orient", {"quarter_turns": str(quarter_turns)})
+    return StepResult(turned.pixels, turned.to_previous, applied)
 
 
 def applied_orientation(orientation: int) -> AppliedStep:

@@ -1,8 +1,6 @@
-"""Brings a page to a size that its reader takes, keeping its aspect to within a pixel."""
+"""Brings a page to another size."""
 
 from __future__ import annotations
-
-import math
 
 import cv2
 import numpy as np
@@ -10,29 +8,7 @@ import numpy as np
 from preprocess_service.model import AppliedStep, Homography, Size
 from preprocess_service.steps.step_result import Pixels, StepResult, size_of
 
-
-def plan_size(size: Size, *, max_side_px: int, max_pixels: int, min_side_px: int) -> Size:
-    """The size to scale to; the same when the page fits. 0 means no limit.
-
-    Down to the upper limits; up only for a page whose shorter side is less than ``min_side_px``, as far as the upper
-    limits allow. No side becomes less than 1 px.
-    """
-    most = math.inf
-    if max_side_px:
-        most = max_side_px / size.longer_px
-    if max_pixels:
-        most = min(most, math.sqrt(max_pixels / size.pixels))
-    factor = min(1.0, most)
-    if factor == 1.0 and size.shorter_px < min_side_px:
-        factor = min(min_side_px / size.shorter_px, most)
-    if factor == 1.0:
-        return size
-    # Rounded down, so that no limit is passed; the small term keeps 2.9999999 a 3.
-    width = max(1, math.floor(size.width * factor + 1e-6))
-    height = max(1, math.floor(size.height * factor + 1e-6))
-    if max_pixels and width * height > max_pixels:  # a side of 1 px is more than its share
-        width, height = min(width, max(1, max_pixels // height)), min(height, max(1, max_pixels // width))
-    return Size(width, height)
+_WHOLE_FACTOR_TOLERANCE = 0.06
 
 
 def scale(pixels: Pixels, target: Size) -> StepResult:
@@ -51,3 +27,20 @@ def scale(pixels: Pixels, target: Size) -> StepResult:
         ),
         applied=AppliedStep("scale", {"width": str(target.width), "height": str(target.height)}),
     )
+
+
+def reduced(pixels: Pixels, factor: float) -> tuple[Pixels, float]:
+    """A smaller picture of the page for measuring it, averaged, and how many of the page's pixels are one of its own:
+    the factor, or the whole number next to it, which costs a tenth; 1 and the page itself for a factor below 1.
+    """
+    if factor <= 1:
+        return pixels, 1.0
+    size, whole = size_of(pixels), max(1, round(factor))
+    if abs(factor - whole) <= _WHOLE_FACTOR_TOLERANCE * factor and size.shorter_px >= whole:
+        factor = float(whole)
+        width, height = size.width // whole, size.height // whole
+        pixels = pixels[: height * whole, : width * whole]
+    else:
+        width, height = max(1, round(size.width / factor)), max(1, round(size.height / factor))
+    picture = cv2.resize(pixels, (width, height), interpolation=cv2.INTER_AREA)
+    return np.asarray(picture, np.uint8), factor

@@ -8,14 +8,19 @@ import threading
 from collections.abc import Callable, Coroutine, Iterator
 from typing import Any
 
+import cv2
+import numpy as np
+import numpy.typing as npt
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image, ImageDraw, ImageFont
 
+from ocr_gateway.model import PagePreference
 from ocrmux.ocr.v1 import document_pb2
 from ocrmux.preprocess.v1 import preprocess_pb2
-from tests.fakes.images import InkBox, page_with_ink, stored_with_orientation
+from tests.fakes.images import InkBox, encoded, page_with_ink, stored_with_orientation
+from tests.fakes.preprocess_readers import FussyProvider
 from tests.fakes.providers import ScriptedProvider, ink_of
 from tests.fakes.servers import RunningPair, running_pair
 
@@ -185,3 +190,72 @@ def test_text_is_where_it_was_drawn_on_a_scaled_page(read_text: Read, made: dict
     assert [line.text.replace(" ", "") for line in lines] == [text.replace(" ", "") for text in TEXTS]
     for line, (left, top, right, bottom) in zip(lines, expected, strict=True):
         assert upright_box(corners_of(line)) == pytest.approx((left, top, right, bottom), abs=TOLERANCE_PX)
+
+
+MARKS = tuple(InkBox(80 + 300 * column, 150 + 330 * row, 120, 36) for row in range(3) for column in range(3))
+
+
+def marked_page() -> npt.NDArray[np.uint8]:
+    """A page of text, 1000 x 1100 px, with solid marks in it that are found whatever is done to it."""
+    picture = Image.new("L", (1000, 1100), 244)
+    pen = ImageDraw.Draw(picture)
+    font = ImageFont.load_default(26)
+    for y in range(60, 1040, 42):
+        pen.text((70, y), "The quick brown fox jumps over the lazy dog, 1234567 times a day", fill=30, font=font)
+    for mark in MARKS:
+        pen.rectangle((mark.x - 12, mark.y - 12, mark.x + mark.width + 11, mark.y + mark.height + 11), fill=244)
+        pen.rectangle((mark.x, mark.y, mark.x + mark.width - 1, mark.y + mark.height - 1), fill=10)
+    return np.asarray(picture)
+
+
+def _turned(angle_deg: float) -> npt.NDArray[np.float64]:
+    """Takes the page to a canvas of 1300 x 1400 px, turned about its middle."""
+    matrix = cv2.getRotationMatrix2D((500, 550), angle_deg, 1.0)
+    matrix[:, 2] += (150, 150)
+    return np.vstack([matrix, (0, 0, 1)])
+
+
+def _seen(*corners: tuple[int, int]) -> npt.NDArray[np.float64]:
+    """Takes the page's corners to these of the canvas."""
+    page = np.array([(0, 0), (1000, 0), (1000, 1100), (0, 1100)], np.float32)
+    return np.asarray(cv2.getPerspectiveTransform(page, np.array(corners, np.float32)), np.float64)
+
+
+@pytest.fixture(scope="module", params=list(PagePreference))
+def read_for(request: pytest.FixtureRequest) -> Iterator[Read]:
+    """Reads through both services with a provider that finds ink and wants its pages in one of the three ways."""
+    running = _PairInThread(FussyProvider(ink_of, preference=request.param))
+    yield running.read
+    running.close()
+
+
+@pytest.mark.parametrize(
+    ("to_canvas", "around"),
+    [
+        (_turned(0), 244),
+        (_turned(4.3), 244),
+        (_turned(-11), 244),
+        (_turned(90), 244),
+        (_turned(182.5), 244),
+        (_turned(3), 50),
+        (_seen((170, 120), (1130, 190), (1210, 1290), (110, 1200)), 60),
+    ],
+    ids=["level", "falls", "rises", "on its side", "on its head", "on a table", "photographed"],
+)
+def test_marks_are_where_they_were_drawn_whatever_was_mended(
+    read_for: Read, to_canvas: npt.NDArray[np.float64], around: int
+) -> None:
+    """Skewed, turned, lying on a table or seen aslant: every corner of the answer is at its place in the source."""
+    canvas = cv2.warpPerspective(
+        marked_page(), to_canvas, (1300, 1400), flags=cv2.INTER_AREA, borderMode=cv2.BORDER_CONSTANT, borderValue=around
+    )
+    answer = read_for(encoded(Image.fromarray(canvas), "PNG"), {})
+    assert (answer.size.width, answer.size.height) == (1300, 1400)
+    found = [upright_box(corners_of(line)) for line in lines_of(answer)]
+    assert len(found) > len(MARKS)
+    for mark in MARKS:
+        (left, top), (right, bottom) = mark.corners
+        corners = np.array([[(left, top), (right, top), (right, bottom), (left, bottom)]])
+        want = upright_box([tuple(corner) for corner in cv2.perspectiveTransform(corners, to_canvas)[0]])
+        nearest = min(found, key=lambda got: sum(abs(a - b) for a, b in zip(got, want, strict=True)))
+        assert nearest == pytest.approx(want, abs=TOLERANCE_PX)
