@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from rpc_runtime.faults import ExpectedError
+from rpc_runtime.expected_error import ExpectedError
 
 
 class ImageEmpty(ExpectedError):

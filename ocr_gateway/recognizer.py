@@ -44,7 +44,7 @@ from ocr_gateway.model import (
 )
 from ocr_gateway.page_reader import LARGE_BYTES, PageReader, off_loop
 from ocr_gateway.routing import CONFIDENCE_LOW, Candidate, Plan, reason_of
-from rpc_runtime.faults import ExpectedError
+from rpc_runtime.expected_error import ExpectedError
 
 _log = structlog.get_logger("ocr_gateway.recognizer")
 

@@ -26,7 +26,7 @@ from ocr_gateway.errors import (
 from ocr_gateway.lanes.lane import Lane
 from ocr_gateway.model import Feature, FeatureSupport, ProviderState, RecognitionSpec
 from ocr_gateway.providers.base import Provider
-from rpc_runtime.faults import ExpectedError
+from rpc_runtime.expected_error import ExpectedError
 
 CONFIDENCE_LOW = "CONFIDENCE_LOW"
 """Why a provider is passed over that has a result, but none that is sure enough."""

@@ -13,7 +13,8 @@ from ocr_gateway.recognizer import Recognizer
 from ocr_gateway.translation import PageSpec, announcement_of, failed_answer, page_answer
 from ocrmux.gateway.v1 import gateway_pb2
 from ocrmux.ocr.v1 import recognition_pb2
-from rpc_runtime.faults import ExpectedError, FaultTable
+from rpc_runtime.expected_error import ExpectedError
+from rpc_runtime.faults import FaultTable
 from rpc_runtime.stream_messages import (
     Announcement,
     Answer,

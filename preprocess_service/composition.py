@@ -11,10 +11,11 @@ from preprocess_service.fault_table import FAULT_TABLE
 from preprocess_service.gateway_link import GatewayLink
 from preprocess_service.known_pages import KnownPages
 from preprocess_service.model import PAGE_MEDIA_TYPES, PageFit, SourceLimits
+from preprocess_service.page_workers import PageWorkers
 from preprocess_service.pipeline import Pipeline
+from preprocess_service.readers import Readers
 from preprocess_service.servicer import PreprocessServicer
 from preprocess_service.settings import PreprocessSettings
-from preprocess_service.worker_pool import WorkerPool
 from rpc_runtime.channel import open_channel
 from rpc_runtime.drain import DrainSignal
 from rpc_runtime.faults import FaultTable
@@ -27,7 +28,15 @@ class PreprocessProcess:
 
     def __init__(self, settings: PreprocessSettings, drain: DrainSignal) -> None:
         self._health: HealthBoard | None = None
-        self._pool = WorkerPool(settings.workers)
+        self._workers = PageWorkers(
+            settings.workers,
+            limits=SourceLimits(
+                max_bytes=settings.max_item_bytes, max_pixels=settings.max_pixels, max_pages=settings.max_pages
+            ),
+            memory_bytes=settings.worker_max_bytes,
+            page_time_limit_s=settings.page_time_limit_s,
+            on_state=self._on_workers_state,
+        )
         self._link = GatewayLink(
             open_channel(
                 settings.gateway_target,
@@ -40,21 +49,23 @@ class PreprocessProcess:
             on_state=self._on_gateway_state,
             random_source=random.SystemRandom(),
         )
-        limits = SourceLimits(
-            max_bytes=settings.max_item_bytes, max_pixels=settings.max_pixels, max_pages=settings.max_pages
-        )
-        self._servicer = PreprocessServicer(
-            Pipeline(self._pool, limits),
-            self._link,
-            KnownPages(settings.known_pages_bytes),
-            stream_host(settings, drain),
-            FAULT_TABLE,
-            fit=PageFit(
+        self._readers = Readers(
+            self._link.list_providers,
+            PageFit(
                 media_types=PAGE_MEDIA_TYPES,
                 max_bytes=settings.page_max_bytes,
                 max_pixels=settings.page_max_pixels,
                 max_side_px=settings.page_max_side_px,
             ),
+            random_source=random.SystemRandom(),
+        )
+        self._servicer = PreprocessServicer(
+            Pipeline(self._workers),
+            self._link,
+            self._readers,
+            KnownPages(settings.known_pages_bytes),
+            stream_host(settings, drain),
+            FAULT_TABLE,
             pages_ahead=settings.pages_ahead,
             max_pages_in_flight=settings.max_pages_in_flight,
             default_timeout_s=settings.item_timeout_s,
@@ -76,14 +87,20 @@ class PreprocessProcess:
         preprocess_pb2_grpc.add_PreprocessServiceServicer_to_server(self._servicer, server)
 
     async def start(self, health: HealthBoard) -> None:
-        """Takes note of the board; the gateway is reached with the first stream."""
+        """Takes note of the board and starts the workers; the gateway is reached with the first stream."""
         self._health = health
+        self._workers.start()
 
     async def close(self) -> None:
         """Closes the channel and the workers."""
+        await self._readers.aclose()
         await self._link.close()
-        await self._pool.close()
+        await self._workers.close()
 
     async def _on_gateway_state(self, reachable: bool) -> None:
         if self._health is not None:
             await self._health.set_component("gateway", reachable)
+
+    async def _on_workers_state(self, there_are: bool) -> None:
+        if self._health is not None:
+            await self._health.set_component("workers", there_are)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from rpc_runtime.faults import ExpectedError
+from rpc_runtime.expected_error import ExpectedError
 
 
 class ImageEmpty(ExpectedError):
@@ -22,7 +22,67 @@ class ImageUndecodable(ExpectedError):
     field = "item.image"
 
     def __init__(self, detail: str) -> None:
+        self.detail = detail
         super().__init__(f"the image cannot be decoded: {detail}")
+
+
+class PageBeyondTime(ExpectedError):
+    """A page whose making took longer than a page may; its worker was stopped."""
+
+    field = "item.image"
+
+    def __init__(self, *, limit_s: float) -> None:
+        self.limit_s = limit_s
+        super().__init__(f"the image cannot be decoded: its page takes longer than {limit_s:g} s to make")
+
+    @property
+    def metadata(self) -> dict[str, str]:
+        return {"limit": f"{self.limit_s:g}", "unit": "seconds"}
+
+
+class PageBeyondMemory(ExpectedError):
+    """A page whose making asked for more memory than a worker may have."""
+
+    field = "item.image"
+
+    def __init__(self, *, limit_bytes: int) -> None:
+        self.limit_bytes = limit_bytes
+        super().__init__(f"the image cannot be decoded: its page needs more memory than {limit_bytes} bytes")
+
+    @property
+    def metadata(self) -> dict[str, str]:
+        return {"limit": str(self.limit_bytes), "unit": "bytes"}
+
+
+class DecoderCrashed(ExpectedError):
+    """A page that brought down the worker that made it."""
+
+    field = "item.image"
+
+    def __init__(self, detail: str) -> None:
+        self.detail = detail
+        super().__init__(f"the image cannot be decoded: the process that decoded it {detail}")
+
+
+class WorkersUnavailable(ExpectedError):
+    """No worker process can be started on this machine at the moment; the log says why."""
+
+    retry_after_s = 1.0
+
+    def __init__(self) -> None:
+        super().__init__("no worker process for images can be started")
+
+
+class PasswordRequired(ExpectedError):
+    """An encrypted document without its password, or with a wrong one."""
+
+    field = "item.password"
+
+    def __init__(self, *, given: bool) -> None:
+        self.given = given
+        super().__init__(
+            "the document is encrypted and the password does not open it" if given else "the document is encrypted"
+        )
 
 
 class FormatUnsupported(ExpectedError):
@@ -69,6 +129,8 @@ class ImageTooLargePixels(_OverLimit):
     """A page of more pixels than the limit, by the file's own header; nothing was decoded."""
 
     def __init__(self, *, width: int, height: int, limit: int) -> None:
+        self.width = width
+        self.height = height
         value = width * height
         super().__init__(
             f"an image of {width} x {height} = {value} pixels is over the limit of {limit} pixels",
@@ -154,6 +216,21 @@ class DeadlineUnreachable(ExpectedError):
 
     def __init__(self, timeout_s: float) -> None:
         super().__init__(f"the item's {timeout_s:g} s ended before the page was normalised; no provider was asked")
+
+
+class ProviderUnknown(ExpectedError):
+    """No provider of this name, by what the gateway says."""
+
+    field = "normalization.provider"
+
+    def __init__(self, name: str, known: Iterable[str]) -> None:
+        self.name = name
+        self.known = tuple(known)
+        super().__init__(f"no provider is named {name!r}; known are {', '.join(self.known)}")
+
+    @property
+    def metadata(self) -> dict[str, str]:
+        return {"name": self.name, "known": ",".join(self.known)}
 
 
 class ProfileUnknown(ExpectedError):

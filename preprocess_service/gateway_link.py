@@ -11,7 +11,7 @@ from typing import TypeVar
 import grpc
 import structlog
 
-from ocrmux.gateway.v1 import gateway_pb2_grpc
+from ocrmux.gateway.v1 import gateway_pb2, gateway_pb2_grpc
 from ocrmux.ocr.v1 import recognition_pb2
 from preprocess_service.errors import GatewayUnavailable
 from preprocess_service.gateway_connection import ConnectionLost, GatewayConnection, PageToRead
@@ -85,6 +85,17 @@ class GatewayLink:
                 raise ConnectionLost(f"no answer within {self.connect_timeout_s:g} s") from None
             raise
         return connection
+
+    async def list_providers(self) -> gateway_pb2.ListProvidersResponse:
+        """The gateway's providers and routes as they are now. Raises GatewayUnavailable."""
+        try:
+            request = gateway_pb2.ListProvidersRequest()
+            response: gateway_pb2.ListProvidersResponse = await self._stub.ListProviders(
+                request, timeout=self.connect_timeout_s
+            )
+        except grpc.aio.AioRpcError as error:
+            raise GatewayUnavailable(f"{error.code().name}: {error.details()}") from error
+        return response
 
     async def tell(self, reachable: bool) -> None:
         """Takes note of how the gateway is."""

@@ -12,10 +12,10 @@ from ocrmux.ocr.v1 import recognition_pb2
 from ocrmux.preprocess.v1 import preprocess_pb2, preprocess_pb2_grpc
 from preprocess_service.gateway_link import GatewayLink, Metadata
 from preprocess_service.known_pages import KnownPages
-from preprocess_service.model import PageFailure, PageFit
-from preprocess_service.page_relay import Normalization, PageRelay, made_pages
+from preprocess_service.model import PageFailure
+from preprocess_service.page_relay import PageRelay, Preparation, made_pages
 from preprocess_service.pipeline import Pipeline
-from preprocess_service.profiles import fingerprint, resolve
+from preprocess_service.readers import Readers
 from preprocess_service.stream_session import NormalizeDialect, NormalizeSession, RecognizeDialect, RecognizeSession
 from preprocess_service.translation import announcement_of, check_normalization, item_timeout_s, page_message
 from rpc_runtime.capacity import Capacity
@@ -37,11 +37,11 @@ class PreprocessServicer(preprocess_pb2_grpc.PreprocessServiceServicer):
         self,
         pipeline: Pipeline,
         link: GatewayLink,
+        readers: Readers,
         known: KnownPages,
         host: StreamHost,
         faults: FaultTable,
         *,
-        fit: PageFit,
         pages_ahead: int,
         max_pages_in_flight: int,
         default_timeout_s: float,
@@ -49,10 +49,10 @@ class PreprocessServicer(preprocess_pb2_grpc.PreprocessServiceServicer):
     ) -> None:
         self._pipeline = pipeline
         self._link = link
+        self._readers = readers
         self._known = known
         self._host = host
         self._faults = faults
-        self._fit = fit
         self._pages_ahead = pages_ahead
         self._page_slots = Capacity(max_items=max_pages_in_flight, max_bytes=0)
         self._default_timeout_s = default_timeout_s
@@ -86,10 +86,11 @@ class PreprocessServicer(preprocess_pb2_grpc.PreprocessServiceServicer):
     ) -> preprocess_pb2.NormalizeResponse:
         """One page, without recognition."""
         item = unary_item(announcement_of(request.item), self._host.limits, self._normalize_dialect)
-        how = self._normalization(request.normalization)
+        how = await self._made_for_provider(request.normalization).now()
+        order = how.order(may_tile=False)
         number = request.page or 1
         pages = made_pages(
-            self._pipeline, item, how, timeout_s=self._default_timeout_s, first_page=number, last_page=number
+            self._pipeline, item, order, timeout_s=self._default_timeout_s, first_page=number, last_page=number
         )
         with self._host.unary_capacity.claim(len(item.content or b"")):
             async with aclosing(pages):
@@ -108,9 +109,10 @@ class PreprocessServicer(preprocess_pb2_grpc.PreprocessServiceServicer):
         return RecognizeSession(relay, ordered=config.ordered, batched=config.batched_answers, item_timeout_s=timeout_s)
 
     async def _open_normalize(self, config: preprocess_pb2.NormalizeStreamConfig) -> NormalizeSession:
-        how = self._normalization(config.normalization)
+        preparation = self._made_for_provider(config.normalization)
+        await preparation.now()  # a provider that is not known is refused at once
         return NormalizeSession(
-            self._pipeline, how, self._faults, ordered=config.ordered, item_timeout_s=self._default_timeout_s
+            self._pipeline, preparation, self._faults, ordered=config.ordered, item_timeout_s=self._default_timeout_s
         )
 
     async def _relay(
@@ -120,11 +122,14 @@ class PreprocessServicer(preprocess_pb2_grpc.PreprocessServiceServicer):
         tenant: Metadata,
         timeout_s: float,
     ) -> PageRelay:
-        how = self._normalization(normalization)
+        check_normalization(normalization)
+        preparation = Preparation(
+            normalization.profile, normalization.overrides, partial(self._readers.reader_for, recognition)
+        )
         return PageRelay(
             self._pipeline,
             await self._link.open_route(recognition, tenant),
-            how,
+            preparation,
             self._known,
             self._faults,
             self._page_slots,
@@ -136,10 +141,9 @@ class PreprocessServicer(preprocess_pb2_grpc.PreprocessServiceServicer):
     def _timeout_s(self, recognition: recognition_pb2.RecognitionConfig) -> float:
         return item_timeout_s(recognition, default_s=self._default_timeout_s, max_s=self._max_timeout_s)
 
-    def _normalization(self, config: preprocess_pb2.NormalizationConfig) -> Normalization:
+    def _made_for_provider(self, config: preprocess_pb2.NormalizationConfig) -> Preparation:
         check_normalization(config)
-        overrides = dict(config.overrides)
-        return Normalization(resolve(config.profile, overrides), fingerprint(config.profile, overrides), self._fit)
+        return Preparation(config.profile, config.overrides, partial(self._readers.reader_of, config.provider))
 
 
 def _tenant_of(context: Context) -> Metadata:

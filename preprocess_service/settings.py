@@ -23,7 +23,18 @@ class PreprocessSettings(ServerSettings):
     gateway_key_file: Path | None = None
     gateway_retry_s: float = Field(default=10.0, ge=0, description="Pages are asked again so long when it goes away.")
     gateway_connect_timeout_s: float = Field(default=10.0, gt=0)
-    workers: int = Field(default_factory=lambda: max(1, os.cpu_count() or 1), ge=1, description="Threads for images.")
+    workers: int = Field(
+        default_factory=lambda: max(1, os.cpu_count() or 1), ge=1, description="Processes that decode and make pages."
+    )
+    worker_max_bytes: int = Field(
+        default=640 * MIB,
+        ge=64 * MIB,
+        description="Memory that a page may take in its worker, beyond the 75 MB of an idle one. A colour page of "
+        "100 megapixels takes 620 MB; a page that needs more fails.",
+    )
+    page_time_limit_s: float = Field(
+        default=30.0, gt=0, description="A page that takes longer to decode and make fails; its worker is replaced."
+    )
     pages_ahead: int = Field(default=4, ge=1, description="Pages of one document that are read at one time.")
     known_pages_bytes: int = Field(
         default=32 * MIB, ge=0, description="Memory for what is known of files normalised before; 0 turns it off."

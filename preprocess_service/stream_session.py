@@ -10,10 +10,11 @@ from ocrmux.ocr.v1 import image_pb2, recognition_pb2
 from ocrmux.preprocess.v1 import preprocess_pb2
 from preprocess_service.errors import ImageTooLargeBytes
 from preprocess_service.model import NormalizedPage, PageFailure
-from preprocess_service.page_relay import Normalization, PageRelay, made_pages
+from preprocess_service.page_relay import PageRelay, Preparation, made_pages
 from preprocess_service.pipeline import Pipeline
 from preprocess_service.translation import SourceSpec, announcement_of, limits_message, page_message
-from rpc_runtime.faults import ExpectedError, FaultTable
+from rpc_runtime.expected_error import ExpectedError
+from rpc_runtime.faults import FaultTable
 from rpc_runtime.stream_messages import Announcement, Answer, Batch, Chunk, Item, Opening, StreamLimits, batch_of
 
 CHUNK_BYTES = 2 * 1024 * 1024
@@ -137,17 +138,19 @@ class NormalizeSession:
     answer_now = None
 
     def __init__(
-        self, pipeline: Pipeline, how: Normalization, faults: FaultTable, *, ordered: bool, item_timeout_s: float
+        self, pipeline: Pipeline, preparation: Preparation, faults: FaultTable, *, ordered: bool, item_timeout_s: float
     ) -> None:
         self._pipeline = pipeline
-        self._how = how
+        self._preparation = preparation
         self._faults = faults
         self.ordered = ordered
         self.item_timeout_s = item_timeout_s
 
     async def handle(self, item: Item[SourceSpec]) -> AsyncGenerator[Answer[NormalizeAnswer], None]:
         """Answers one item of the stream."""
-        async with aclosing(made_pages(self._pipeline, item, self._how, timeout_s=self.item_timeout_s)) as pages:
+        how = await self._preparation.now()
+        order = how.order(may_tile=False)
+        async with aclosing(made_pages(self._pipeline, item, order, timeout_s=self.item_timeout_s)) as pages:
             async for page in pages:
                 yield Answer(
                     self._messages(item.request_id, page),
@@ -165,14 +168,15 @@ class NormalizeSession:
         if isinstance(page, PageFailure):
             answer.error.CopyFrom(self._faults.status_of(page.error))
             return (NormalizeAnswer(answer=answer),)
-        inline = len(page.content) <= CHUNK_BYTES
+        content = page.parts[0].content
+        inline = len(content) <= CHUNK_BYTES
         answer.page.CopyFrom(page_message(page, inline=inline))
-        chunks = () if inline else range(0, len(page.content), CHUNK_BYTES)
+        chunks = () if inline else range(0, len(content), CHUNK_BYTES)
         return (
             NormalizeAnswer(answer=answer),
             *(
                 NormalizeAnswer(
-                    chunk=image_pb2.ContentChunk(request_id=request_id, data=page.content[at : at + CHUNK_BYTES])
+                    chunk=image_pb2.ContentChunk(request_id=request_id, data=content[at : at + CHUNK_BYTES])
                 )
                 for at in chunks
             ),

@@ -9,7 +9,15 @@ from dataclasses import dataclass, field
 from ocrmux.ocr.v1 import document_pb2, geometry_pb2, image_pb2, recognition_pb2
 from ocrmux.preprocess.v1 import preprocess_pb2
 from preprocess_service.errors import FieldInvalid, RegionOutOfImage
-from preprocess_service.model import IDENTITY, AppliedStep, Homography, NormalizedPage, Size
+from preprocess_service.model import (
+    IDENTITY,
+    AppliedStep,
+    Homography,
+    NormalizedPage,
+    PageMeasures,
+    PagePart,
+    Size,
+)
 from rpc_runtime.stream_messages import Announcement
 
 SHA256_BYTES = 32
@@ -18,6 +26,7 @@ MAX_OVERRIDES = 64
 MAX_TEXT_LENGTH = 1024
 _SLACK_PX = 0.5
 """A region may reach this far over the edge, for callers that round."""
+_ROUNDING = 1e-6
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,6 +75,8 @@ def check_normalization(config: preprocess_pb2.NormalizationConfig) -> None:
         raise FieldInvalid(
             "normalization.overrides", f"{len(config.overrides)} overrides are given, {MAX_OVERRIDES} are allowed"
         )
+    if len(config.provider) > MAX_TEXT_LENGTH:
+        raise FieldInvalid("normalization.provider", f"a name of more than {MAX_TEXT_LENGTH} characters")
 
 
 def item_timeout_s(config: recognition_pb2.RecognitionConfig, *, default_s: float, max_s: float) -> float:
@@ -101,6 +112,23 @@ def regions_on_page(regions: Sequence[geometry_pb2.Rect], page: NormalizedPage) 
     return tuple(moved)
 
 
+def regions_on_part(regions: Sequence[geometry_pb2.Rect], part: PagePart) -> tuple[geometry_pb2.Rect, ...]:
+    """What of the page's regions lies on a part, in the part's pixels; pieces of less than a pixel are left out, as the
+    parts overlap by more.
+    """
+    to_part = part.to_page.inverse()
+    moved: list[geometry_pb2.Rect] = []
+    for region in regions:
+        right, bottom = region.x + region.width, region.y + region.height
+        corners = to_part.apply([(region.x, region.y), (right, region.y), (right, bottom), (region.x, bottom)])
+        xs, ys = [x for x, _ in corners], [y for _, y in corners]
+        left, top = max(0.0, min(xs)), max(0.0, min(ys))
+        width, height = min(part.size.width, max(xs)) - left, min(part.size.height, max(ys)) - top
+        if width >= 1.0 - _ROUNDING and height >= 1.0 - _ROUNDING:
+            moved.append(geometry_pb2.Rect(x=left, y=top, width=width, height=height))
+    return tuple(moved)
+
+
 def _span(values: list[float], extent_px: int) -> tuple[float, float]:
     """Where the values begin and how far they reach, inside of the page and at least a pixel."""
     begin = min(max(0.0, min(values)), extent_px - 1.0)
@@ -116,6 +144,7 @@ def facts_message(page: NormalizedPage) -> recognition_pb2.PageAnswer:
         last_page=page.number == page.page_count,
         transform=transform_message(page),
         steps=step_messages(page.steps),
+        measures=measures_message(page.measures),
         provenance=recognition_pb2.Provenance(timings=recognition_pb2.Timings(preprocess_ms=page.preprocess_ms)),
     )
 
@@ -142,12 +171,15 @@ def relay_answer(
         document_page.number = page.number
         if page.page_to_source != IDENTITY:
             document_page.size.CopyFrom(_size_message(page.source_size))
-            _to_source(document_page, page.page_to_source)
+            move_places(document_page, page.page_to_source)
     return answer
 
 
-def _to_source(page: document_pb2.Page, page_to_source: Homography) -> None:
-    a, b, c, d, e, f, g, h, i = page_to_source.values
+def move_places(page: document_pb2.Page, to_other: Homography) -> None:
+    """Takes every place on the page to another image."""
+    if to_other == IDENTITY:
+        return
+    a, b, c, d, e, f, g, h, i = to_other.values
     for polygon in _polygons(page):
         for point in polygon.points:
             x, y = point.x, point.y
@@ -185,22 +217,43 @@ def step_messages(steps: Iterable[AppliedStep]) -> list[recognition_pb2.AppliedS
     return [recognition_pb2.AppliedStep(name=step.name, parameters=step.parameters) for step in steps]
 
 
+def measures_message(measures: PageMeasures | None) -> recognition_pb2.PageMeasures | None:
+    """What was measured on the page."""
+    if measures is None:
+        return None
+    outline = measures.outline
+    return recognition_pb2.PageMeasures(
+        quarter_turns=measures.quarter_turns,
+        skew_deg=measures.skew_deg,
+        contrast=measures.contrast,
+        noise=measures.noise,
+        unevenness=measures.unevenness,
+        text_height_px=measures.text_height_px,
+        blur=measures.blur,
+        outline=None
+        if outline is None
+        else geometry_pb2.Polygon(points=[geometry_pb2.Point(x=x, y=y) for x, y in outline]),
+    )
+
+
 def _size_message(size: Size) -> geometry_pb2.Size:
     return geometry_pb2.Size(width=size.width, height=size.height)
 
 
 def page_message(page: NormalizedPage, *, inline: bool) -> preprocess_pb2.NormalizedPage:
-    """The page; without its content, which then follows in chunks, where it is not ``inline``."""
+    """A page of one part; without its content, which then follows in chunks, where it is not ``inline``."""
+    (part,) = page.parts
     return preprocess_pb2.NormalizedPage(
-        content=page.content if inline else b"",
-        media_type=page.media_type,
+        content=part.content if inline else b"",
+        media_type=part.media_type,
         digest=image_pb2.ContentDigest(
-            algorithm=image_pb2.DIGEST_ALGORITHM_SHA256, value=hashlib.sha256(page.content).digest()
+            algorithm=image_pb2.DIGEST_ALGORITHM_SHA256, value=hashlib.sha256(part.content).digest()
         ),
         transform=transform_message(page),
         steps=step_messages(page.steps),
+        measures=measures_message(page.measures),
         preprocess_ms=page.preprocess_ms,
-        chunked_bytes=0 if inline else len(page.content),
+        chunked_bytes=0 if inline else len(part.content),
     )
 
 

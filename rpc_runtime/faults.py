@@ -15,29 +15,12 @@ import structlog
 from google.protobuf import any_pb2, duration_pb2
 from google.rpc import error_details_pb2, status_pb2
 
+from rpc_runtime.expected_error import ExpectedError
+
 ERROR_DOMAIN = "ocrmux"
 MAX_TEXT_LENGTH = 300
 
 _log = structlog.get_logger("rpc_runtime.faults")
-
-
-class ExpectedError(Exception):
-    """An error that a caller can cause or must reckon with. Carries data, not only words.
-
-    ``metadata`` goes into ``ErrorInfo``; ``field`` and the message go into ``BadRequest``; ``retry_after_s`` (seconds)
-    goes into ``RetryInfo``; ``quota_subject`` and the message go into ``QuotaFailure``.
-    """
-
-    field: str | None = None
-    retry_after_s: float | None = None
-    quota_subject: str | None = None
-    frees_request_id: bool = False
-    """Whether the caller may send an item under the same id again on the same stream."""
-
-    @property
-    def metadata(self) -> dict[str, str]:
-        """Figures for programs, by name: limits, values, names. Empty unless a subclass says otherwise."""
-        return {}
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Protocol, TypeVar
 
-from rpc_runtime.faults import ExpectedError
+from rpc_runtime.expected_error import ExpectedError
 from rpc_runtime.protocol_errors import ChunksInUnaryCall, PayloadMissing, RequestIdInvalid
 from rpc_runtime.stream_messages import Announcement, Item, StreamLimits
 

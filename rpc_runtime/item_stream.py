@@ -21,7 +21,7 @@ import structlog
 from rpc_runtime.call_context import current_call
 from rpc_runtime.capacity import Capacity
 from rpc_runtime.drain import DrainSignal
-from rpc_runtime.faults import ExpectedError
+from rpc_runtime.expected_error import ExpectedError
 from rpc_runtime.item_acceptance import MAX_REQUEST_ID_LENGTH, payload_refusal
 from rpc_runtime.outbox import Outbox
 from rpc_runtime.protocol_errors import (

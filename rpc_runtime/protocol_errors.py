@@ -6,7 +6,8 @@ from collections.abc import Mapping
 
 from grpc import StatusCode
 
-from rpc_runtime.faults import ExpectedError, FaultRow
+from rpc_runtime.expected_error import ExpectedError
+from rpc_runtime.faults import FaultRow
 
 
 class CallerGone(Exception):

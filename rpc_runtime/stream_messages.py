@@ -6,7 +6,7 @@ from collections.abc import AsyncGenerator, Callable, Sequence
 from dataclasses import dataclass
 from typing import Generic, Protocol, TypeVar
 
-from rpc_runtime.faults import ExpectedError
+from rpc_runtime.expected_error import ExpectedError
 from rpc_runtime.protocol_errors import MessageUnexpected
 
 RequestT_contra = TypeVar("RequestT_contra", contravariant=True)

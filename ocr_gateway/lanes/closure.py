@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from ocr_gateway.model import ProviderState
-from rpc_runtime.faults import ExpectedError
+from rpc_runtime.expected_error import ExpectedError
 
 ErrorOf = Callable[[float], ExpectedError]
 """Makes the error that callers get from the seconds that are left."""

@@ -27,7 +27,7 @@ from ocr_gateway.lanes.turn import Turn
 from ocr_gateway.lanes.waiting_room import Grant, Ticket, WaitingRoom
 from ocr_gateway.metrics import LaneMetrics
 from ocr_gateway.model import ProviderResult, ProviderState, Quota, Trail
-from rpc_runtime.faults import ExpectedError
+from rpc_runtime.expected_error import ExpectedError
 
 _log = structlog.get_logger("ocr_gateway.lanes")
 _REJECTED_REST_S = 30.0

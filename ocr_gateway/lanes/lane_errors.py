@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from ocr_gateway.errors import ProviderNotConfigured, ProviderQuotaSpent, ProviderThrottled, ProviderUnavailable
 from ocr_gateway.lanes.closure import ErrorOf
-from rpc_runtime.faults import ExpectedError
+from rpc_runtime.expected_error import ExpectedError
 
 
 class TurnedAway(Exception):

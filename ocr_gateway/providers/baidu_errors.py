@@ -18,7 +18,7 @@ from ocr_gateway.errors import (
 )
 from ocr_gateway.model import ProviderCall
 from ocr_gateway.providers.baidu_endpoints import OPTIONS_FIELD
-from rpc_runtime.faults import ExpectedError
+from rpc_runtime.expected_error import ExpectedError
 
 _CHINA_UTC_OFFSET_S = 8 * 3600
 _DAY_S = 86_400

@@ -10,7 +10,8 @@ from pathlib import Path
 import pytest
 
 from ocrmux.ocr.v1.error_reason_pb2 import ErrorReason
-from rpc_runtime.faults import ExpectedError, FaultTable
+from rpc_runtime.expected_error import ExpectedError
+from rpc_runtime.faults import FaultTable
 
 ROOT = Path(__file__).resolve().parents[2]
 REASON_PREFIX = "ERROR_REASON_"

@@ -17,6 +17,7 @@ from ocr_gateway.errors import ProviderUnavailable
 from ocr_gateway.model import Page, ProviderCall
 from ocrmux.ocr.v1 import image_pb2, recognition_pb2
 from ocrmux.preprocess.v1 import preprocess_pb2
+from tests.fakes.documents import pdf_of, text_page
 from tests.fakes.gateway_messages import image, outcome, reason_of, status_of
 from tests.fakes.images import InkBox, page_with_ink, png_bomb, tiff_pages
 from tests.fakes.preprocess_calls import answers_of, unary
@@ -69,7 +70,9 @@ async def test_bad_items_get_their_reasons() -> None:
         "truncated": (whole[: len(whole) // 2], "IMAGE_UNDECODABLE"),
         "text.png": (b"this is a text file\n" * 9, "IMAGE_UNDECODABLE"),
         "bomb.png": (png_bomb(), "IMAGE_TOO_LARGE_PIXELS"),
-        "pdf": (b"%PDF-1.7\n", "FORMAT_UNSUPPORTED"),
+        "cut.pdf": (b"%PDF-1.7\n", "IMAGE_UNDECODABLE"),
+        "locked.pdf": (pdf_of(text_page("secret"), user_password="open"), "PASSWORD_REQUIRED"),
+        "layers.psd": (b"8BPS" + bytes(60), "FORMAT_UNSUPPORTED"),
     }
     async with running_pair(ScriptedProvider()) as pair:
         requests = [config()]
@@ -93,7 +96,7 @@ async def test_an_item_can_be_as_large_as_the_limit_in_chunks() -> None:
         parts = [content[at : at + small // 2] for at in range(0, len(content), small // 2)]
         announced = image_pb2.ImagePayload(chunked=image_pb2.ChunkedContent(total_bytes=len(content)))
         requests = [
-            config(),
+            config(profile="none"),
             preprocess_pb2.StreamRecognizeRequest(item=preprocess_pb2.SourceItem(request_id="a", image=announced)),
             *(
                 preprocess_pb2.StreamRecognizeRequest(chunk=image_pb2.ContentChunk(request_id="a", data=part))
@@ -107,17 +110,17 @@ async def test_an_item_can_be_as_large_as_the_limit_in_chunks() -> None:
 async def test_the_answer_says_what_was_done() -> None:
     """Steps, transform, timings and sizes stand in the answer of a page that was scaled down."""
     out = io.BytesIO()
-    page_with_ink(400, 200, InkBox(100, 60, 80, 40)).save(out, "PNG")
-    async with running_pair(ScriptedProvider(ink_of), page_max_side_px=200) as pair:
-        (answer,) = await answers_of(pair, [config(), source("a", out.getvalue())])
+    page_with_ink(1600, 1200, InkBox(400, 240, 320, 160)).save(out, "PNG")
+    async with running_pair(ScriptedProvider(ink_of), page_max_side_px=800) as pair:
+        (answer,) = await answers_of(pair, [config(profile="none"), source("a", out.getvalue())])
     transform = answer.transform
-    assert (transform.source_size.width, transform.page_size.width) == (400, 200)
+    assert (transform.source_size.width, transform.page_size.width) == (1600, 800)
     assert list(transform.page_to_source) == pytest.approx([2, 0, 0, 0, 2, 0, 0, 0, 1])
     assert "scale" in [step.name for step in answer.steps]
     page = answer.document.pages[0]
-    assert (page.size.width, page.size.height) == (400, 200)
+    assert (page.size.width, page.size.height) == (1600, 1200)
     corners = [(point.x, point.y) for point in page.blocks[0].lines[0].polygon.points]
-    assert corners == [pytest.approx(c, abs=2) for c in ((100, 60), (180, 60), (180, 100), (100, 100))]
+    assert corners == [pytest.approx(c, abs=2) for c in ((400, 240), (720, 240), (720, 400), (400, 400))]
     timings = answer.provenance.timings
     assert 0 < timings.preprocess_ms <= timings.total_ms
 
@@ -331,11 +334,11 @@ async def test_a_draining_gateway_finishes_what_it_accepted() -> None:
 async def test_callers_of_one_config_share_the_way_for_digests() -> None:
     """Many callers that come and go, cached pages on many streams at once: every answer reaches its own caller."""
     async with running_pair(ScriptedProvider()) as pair:
-        await answers_of(pair, [config(), *(source(str(i), image(i, 40 + i, 40)) for i in range(10))])
+        await answers_of(pair, [config(profile="none"), *(source(str(i), image(i, 40 + i, 40)) for i in range(10))])
 
         async def caller(number: int) -> None:
             answers = await answers_of(
-                pair, [config(), *(source(f"{number}/{i}", image(i, 40 + i, 40)) for i in range(10))]
+                pair, [config(profile="none"), *(source(f"{number}/{i}", image(i, 40 + i, 40)) for i in range(10))]
             )
             got = {answer.request_id: answer.document.pages[0].text for answer in answers}
             assert got == {f"{number}/{i}": f"{40 + i}x40" for i in range(10)}

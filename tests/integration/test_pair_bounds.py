@@ -49,6 +49,9 @@ async def test_time_that_ends_before_the_gateway_takes_a_page() -> None:
     """Of pages that fill the gateway's window and those behind them, only the first were ever asked."""
     provider = ScriptedProvider(Gate())
     async with running_pair(provider, gateway={"stream_max_items": 2}, pages_ahead=8) as pair:
+        await pair.stub.Normalize(
+            preprocess_pb2.NormalizeRequest(item=unary(image(1)).item), timeout=60
+        )  # warm workers
         pages = tiff_pages(*(page_with_ink(60 + i, 40) for i in range(5)))
         requests = iter([config(item_timeout={"nanos": 400_000_000}), source("a", pages)])
         call = pair.stub.StreamRecognize(requests, timeout=30)

@@ -27,7 +27,7 @@ from ocr_gateway.errors import (
 from ocr_gateway.model import CheckDigit, Feature, Page, ProviderCall, ProviderState, Quota
 from ocr_gateway.providers.baidu import BaiduProvider
 from ocr_gateway.providers.http import HttpClient
-from rpc_runtime.faults import ExpectedError
+from rpc_runtime.expected_error import ExpectedError
 from tests.fakes.baidu_standin.process import StandInProcess, stand_in_process
 from tests.fakes.images import encoded, photo, stored_with_orientation
 

@@ -5,7 +5,8 @@ from __future__ import annotations
 import grpc
 from google.rpc import error_details_pb2, status_pb2
 
-from rpc_runtime.faults import ExpectedError, FaultRow, FaultTable, StatusError
+from rpc_runtime.expected_error import ExpectedError
+from rpc_runtime.faults import FaultRow, FaultTable, StatusError
 
 
 class _Full(ExpectedError):

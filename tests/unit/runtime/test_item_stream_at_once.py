@@ -9,7 +9,7 @@ import pytest
 
 from rpc_runtime.capacity import Capacity
 from rpc_runtime.drain import DrainSignal
-from rpc_runtime.faults import ExpectedError
+from rpc_runtime.expected_error import ExpectedError
 from rpc_runtime.item_stream import ItemStream, StreamHost
 from rpc_runtime.protocol_errors import Draining
 from rpc_runtime.stream_messages import Announcement, Answer, Batch, Chunk, Item, Opening, StreamLimits

@@ -1,0 +1,341 @@
+"""What the service and its worker processes say to each other, over a stream socket of their own.
+
+A frame is a prefix (two big-endian numbers: the header's length in 4 bytes, the body's in 8), a header in JSON and a
+body of raw bytes. A worker has read hostile files and is not trusted: what it says is checked field by field, against
+bounds and closed lists, and anything else is a MalformedMessage. The worker trusts the service and unpickles its order.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+import struct
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import asdict, dataclass, field, fields
+from functools import partial
+from typing import Any, TypeVar, cast
+
+from preprocess_service import errors
+from preprocess_service.model import (
+    PAGE_MEDIA_TYPES,
+    AppliedStep,
+    Homography,
+    Matrix,
+    NormalizedPage,
+    PageFailure,
+    PageMeasures,
+    PagePart,
+    Point,
+    Size,
+    Source,
+    SourceLimits,
+)
+from rpc_runtime.expected_error import ExpectedError
+
+_PREFIX = struct.Struct(">IQ")
+PREFIX_BYTES = _PREFIX.size
+MAX_HEADER_BYTES = 1024 * 1024
+MAX_PAGE_BYTES = 256 * 1024 * 1024
+"""All parts of one page together."""
+
+_MAX_SIDE_PX = 2**31 - 1
+
+Frame = list[bytes]
+"""A frame's pieces, in order; not joined, as images are large."""
+Header = dict[str, Any]
+ValueT = TypeVar("ValueT")
+
+
+class MalformedMessage(Exception):
+    """A frame that is none, is over its bounds, or whose header says what cannot be."""
+
+
+@dataclass(frozen=True, slots=True)
+class Terms:
+    """What a worker is told first: what files it takes, and what memory a page may cost it, in bytes."""
+
+    limits: SourceLimits
+    memory_bytes: int
+
+
+@dataclass(frozen=True, slots=True)
+class PageRequest:
+    """Asks for one page of a document, which has a token. ``source`` comes with the first request for it only.
+
+    ``order`` is a pickled PageOrder; the documents of ``closed`` are wanted no more and closed before.
+    """
+
+    token: int
+    number: int
+    order: bytes = field(repr=False)
+    source: Source | None = None
+    closed: tuple[int, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Ready:
+    """A worker's first word: it waits for requests."""
+
+
+@dataclass(frozen=True, slots=True)
+class Opened:
+    """A document of several pages was opened and its asked page is about to be made. Comes before that page."""
+
+    page_count: int
+
+
+@dataclass(frozen=True, slots=True)
+class WorkerBug:
+    """An error that no file should cause; ``trace`` is for the log."""
+
+    trace: str
+
+
+Answer = Ready | Opened | NormalizedPage | PageFailure | WorkerBug
+"""A PageFailure whose ``page_count`` is 0 concerns the document as a whole, or one of a single page."""
+
+_ERROR_FIELDS: Mapping[type[ExpectedError], Mapping[str, type]] = {
+    errors.ImageEmpty: {},
+    errors.ImageUndecodable: {"detail": str},
+    errors.PageBeyondMemory: {"limit_bytes": int},
+    errors.PasswordRequired: {"given": bool},
+    errors.FormatUnsupported: {"media_type": str, "supported": tuple},
+    errors.ImageTooLargeBytes: {"value": int, "limit": int},
+    errors.ImageTooLargePixels: {"width": int, "height": int, "limit": int},
+    errors.TooManyPages: {"value": int, "limit": int},
+    errors.PageOutOfDocument: {"page": int, "page_count": int},
+}
+"""What a worker may raise, with the arguments that make it again; they are its attributes too."""
+_ERRORS_BY_NAME = {error.__name__: error for error in _ERROR_FIELDS}
+
+
+def crosses(error: ExpectedError) -> bool:
+    """Whether the error is one that a worker may answer with."""
+    return type(error) in _ERROR_FIELDS
+
+
+def frame(header: Header, *body: bytes) -> Frame:
+    """The frame of a header and a body in pieces."""
+    text = json.dumps(header, separators=(",", ":"), allow_nan=False).encode()
+    return [_PREFIX.pack(len(text), sum(map(len, body))) + text, *body]
+
+
+def frame_lengths(prefix: bytes | memoryview, *, max_body_bytes: int) -> tuple[int, int]:
+    """The lengths of the header and of the body. Raises MalformedMessage where one is over its bound."""
+    header_bytes, body_bytes = _PREFIX.unpack(prefix)
+    if header_bytes > MAX_HEADER_BYTES or body_bytes > max_body_bytes:
+        raise MalformedMessage(f"a frame of {header_bytes} + {body_bytes} bytes")
+    return header_bytes, body_bytes
+
+
+def header_of(text: bytes | memoryview) -> Header:
+    """The header. Raises MalformedMessage for anything but a JSON object."""
+    try:
+        header = json.loads(bytes(text))
+    except (ValueError, RecursionError) as error:
+        raise MalformedMessage("a header that is no JSON") from error
+    if not isinstance(header, dict):
+        raise MalformedMessage("a header that is no object")
+    return header
+
+
+def terms_frame(terms: Terms) -> Frame:
+    """The service's first word."""
+    return frame({"limits": asdict(terms.limits), "memory_bytes": terms.memory_bytes})
+
+
+def terms_of(header: Header) -> Terms:
+    """The terms in a header that the service made."""
+    return Terms(SourceLimits(**header["limits"]), header["memory_bytes"])
+
+
+def request_frame(request: PageRequest) -> Frame:
+    """The frame of a request."""
+    header: Header = {
+        "token": request.token,
+        "number": request.number,
+        "order_bytes": len(request.order),
+        "closed": request.closed,
+    }
+    if request.source is None:
+        return frame(header, request.order)
+    header["password"] = request.source.password
+    return frame(header, request.order, request.source.content)
+
+
+def closing_frame(tokens: Sequence[int]) -> Frame:
+    """Asks for nothing but that the documents are closed; it has no answer."""
+    return frame({"closed": list(tokens)})
+
+
+def request_of(header: Header, order: bytes, content: bytes) -> PageRequest | None:
+    """The request in a header that the service made; None for one that only closes."""
+    if "token" not in header:
+        return None
+    source = Source(content, header["password"]) if "password" in header else None
+    return PageRequest(header["token"], header["number"], order, source, tuple(header["closed"]))
+
+
+def answer_frame(answer: Answer, source: bytes = b"") -> Frame:
+    """The frame of an answer about the document that came as ``source``: a part that is that very object is named only.
+
+    Raises ImageTooLargeBytes for a page over MAX_PAGE_BYTES.
+    """
+    match answer:
+        case Ready():
+            return frame({"ready": True})
+        case Opened(page_count):
+            return frame({"opened": page_count})
+        case WorkerBug(trace):
+            return frame({"bug": trace})
+        case PageFailure(number, page_count, error):
+            attributes = {name: getattr(error, name) for name in _ERROR_FIELDS[type(error)]}
+            told = {"name": type(error).__name__, "attributes": attributes}
+            return frame({"number": number, "page_count": page_count, "error": told})
+        case NormalizedPage():
+            return _page_frame(answer, source)
+
+
+def answer_of(header: Header, body: memoryview, source: bytes) -> Answer:
+    """The answer in a worker's frame; ``source`` is what the worker was sent, and stands for itself in the page.
+
+    Raises MalformedMessage.
+    """
+    try:
+        if "page" in header:
+            return _page_of(header["page"], body, source)
+        if body:
+            raise MalformedMessage("a body that belongs to nothing")
+        if "error" in header:
+            return PageFailure(_as(int, header["number"]), _whole(header["page_count"]), _error_of(header["error"]))
+        if "opened" in header:
+            return Opened(_whole(header["opened"], 1))
+        if "bug" in header:
+            return WorkerBug(_as(str, header["bug"]))
+        if header == {"ready": True}:
+            return Ready()
+    except (KeyError, ValueError, TypeError, OverflowError) as error:
+        raise MalformedMessage(f"a field that cannot be: {error!r:.200}") from error
+    raise MalformedMessage("an answer of no kind")
+
+
+def _page_frame(page: NormalizedPage, source: bytes) -> Frame:
+    own = [part.content for part in page.parts if part.content is not source]
+    size = sum(map(len, own))
+    if size > MAX_PAGE_BYTES:
+        raise errors.ImageTooLargeBytes(value=size, limit=MAX_PAGE_BYTES)
+    parts = [
+        {
+            "bytes": None if part.content is source else len(part.content),
+            "media_type": part.media_type,
+            "size": (part.size.width, part.size.height),
+            "to_page": part.to_page.values,
+        }
+        for part in page.parts
+    ]
+    told: Header = {
+        "number": page.number,
+        "page_count": page.page_count,
+        "parts": parts,
+        "page_size": (page.page_size.width, page.page_size.height),
+        "source_size": (page.source_size.width, page.source_size.height),
+        "page_to_source": page.page_to_source.values,
+        "steps": [[step.name, dict(step.parameters)] for step in page.steps],
+        "measures": page.measures and asdict(page.measures),
+        "preprocess_ms": page.preprocess_ms,
+    }
+    return frame({"page": told}, *own)
+
+
+def _page_of(told: Header, body: memoryview, source: bytes) -> NormalizedPage:
+    parts: list[PagePart] = []
+    at = 0
+    for part in _as(list, told["parts"]):
+        content = source
+        if part["bytes"] is not None:
+            end = at + _whole(part["bytes"])
+            content, at = bytes(body[at:end]), end
+        if part["media_type"] not in PAGE_MEDIA_TYPES:
+            raise MalformedMessage("a part of an unknown media type")
+        parts.append(PagePart(content, part["media_type"], _size(part["size"]), _homography(part["to_page"])))
+    if at != len(body) or not parts:
+        raise MalformedMessage("parts and body of different lengths, or none")
+    measures = told["measures"]
+    return NormalizedPage(
+        number=_whole(told["number"], 1),
+        page_count=_whole(told["page_count"]),
+        parts=tuple(parts),
+        page_size=_size(told["page_size"]),
+        source_size=_size(told["source_size"]),
+        page_to_source=_homography(told["page_to_source"]),
+        steps=tuple(_step(*step) for step in _as(list, told["steps"])),
+        measures=None if measures is None else _measures(measures),
+        preprocess_ms=_number(told["preprocess_ms"]),
+    )
+
+
+def _step(name: object, parameters: object) -> AppliedStep:
+    items = _as(dict, parameters).items()
+    return AppliedStep(_as(str, name), {_as(str, key): _as(str, value) for key, value in items})
+
+
+def _measures(told: object) -> PageMeasures:
+    values = dict(_as(dict, told))
+    readers: dict[str, Callable[[object], object]] = {"quarter_turns": partial(_as, int), "outline": _outline}
+    names = [each.name for each in fields(PageMeasures)]
+    if set(values) != set(names):
+        raise MalformedMessage("measures of other names")
+    read = {name: None if values[name] is None else readers.get(name, _number)(values[name]) for name in names}
+    return PageMeasures(**cast(dict[str, Any], read))
+
+
+def _outline(value: object) -> tuple[Point, ...]:
+    corners = tuple((_number(x), _number(y)) for x, y in _as(list, value))
+    if len(corners) != 4:
+        raise MalformedMessage("an outline of other than four corners")
+    return corners
+
+
+def _error_of(told: Header) -> ExpectedError:
+    error = _ERRORS_BY_NAME[_as(str, told["name"])]
+    attributes = _as(dict, told["attributes"])
+    wanted = _ERROR_FIELDS[error]
+    if set(attributes) != set(wanted):
+        raise MalformedMessage("an error with other attributes than its own")
+    return error(**{name: _attribute(attributes[name], kind) for name, kind in wanted.items()})
+
+
+def _attribute(value: object, kind: type) -> object:
+    return tuple(_as(str, each) for each in _as(list, value)) if kind is tuple else _as(kind, value)
+
+
+def _size(value: object) -> Size:
+    width, height = _as(list, value)
+    return Size(_whole(width, 1, _MAX_SIDE_PX), _whole(height, 1, _MAX_SIDE_PX))
+
+
+def _homography(value: object) -> Homography:
+    values = tuple(_number(each) for each in _as(list, value))
+    if len(values) != 9:
+        raise MalformedMessage("a homography of other than nine numbers")
+    return Homography(cast(Matrix, values))
+
+
+def _as(kind: type[ValueT], value: object) -> ValueT:
+    if type(value) is not kind:  # exactly: True is no whole number
+        raise MalformedMessage(f"{kind.__name__} was expected, not {type(value).__name__}")
+    return value
+
+
+def _whole(value: object, least: int = 0, most: int = 2**63 - 1) -> int:
+    number = _as(int, value)
+    if not least <= number <= most:
+        raise MalformedMessage("a whole number out of its range")
+    return number
+
+
+def _number(value: object) -> float:
+    number = float(_as(int, value)) if type(value) is int else _as(float, value)
+    if not math.isfinite(number):
+        raise MalformedMessage("a number that is not finite")
+    return number
