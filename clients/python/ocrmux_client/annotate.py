@@ -4,19 +4,18 @@ from __future__ import annotations
 
 import hashlib
 import math
-import warnings
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from statistics import median
 
-from PIL import Image, ImageDraw, ImageFont, ImageOps
+from PIL import Image, ImageDraw, ImageFont
 
 from ocrmux.ocr.v1.document_pb2 import Page
 from ocrmux.ocr.v1.geometry_pb2 import Polygon
+from ocrmux_client.page_pictures import page_picture
 
 BIG_PIXELS = 4_000_000
-MAX_PIXELS = 80_000_000
 _FINE_PIXELS = 2_000_000  # up to here outlines are smoothed by drawing them at twice the size
 _LOW, _HIGH = 0.6, 0.97
 _THIN_MIN_PX = 12  # outlines of smaller words would hide them
@@ -27,10 +26,6 @@ _UNSURE, _TABLE, _FIELD = (58, 110, 220), (124, 77, 220), (0, 140, 160)
 Colour = tuple[int, int, int]
 Point = tuple[float, float]
 Font = ImageFont.FreeTypeFont | ImageFont.ImageFont
-
-
-class NotDrawable(Exception):
-    """The page cannot be drawn: its file is no picture that Pillow reads, or is too large."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,16 +42,19 @@ class Annotator:
     """Draws pages into ``folder``, which is made if it does not stand yet.
 
     ``root`` is the folder below which the sources lie: the pictures are named by the path from there, so that no two
-    sources get one name.
+    sources get one name. ``password`` opens encrypted documents.
     """
 
-    def __init__(self, folder: Path, root: Path) -> None:
+    def __init__(self, folder: Path, root: Path, password: str = "") -> None:
         self._folder = folder
         self._root = root
+        self._password = password
 
     def draw(self, source: Path, page: Page, page_count: int | None) -> Path:
-        """Draws one page and gives the picture's path. Blocks; holds the decoded page. Raises NotDrawable, OSError."""
-        picture = annotated(_page_image(source, page.number), page)
+        """Draws one page and gives the picture's path. Blocks, and holds the decoded page; one call at a
+        time. Raises NotDrawable, OSError.
+        """
+        picture = annotated(page_picture(source, page.number, page.size, self._password), page)
         big = picture.width * picture.height > BIG_PIXELS
         numbered = f".page-{page.number}" if page_count != 1 else ""
         target = self._folder / f"{self._stem(source)}{numbered}{'.jpg' if big else '.png'}"
@@ -105,32 +103,6 @@ def confidence_colour(confidence: float | None) -> Colour:
     start, end, part = (_RED, _AMBER, share * 2) if share < 0.5 else (_AMBER, _GREEN, share * 2 - 1)
     red, green, blue = (round(a + (b - a) * part) for a, b in zip(start, end, strict=True))
     return red, green, blue
-
-
-def _page_image(source: Path, page_number: int) -> Image.Image:
-    """The page, upright, with transparent places white."""
-    try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # Pillow warns of sizes and odd tags; sizes are checked below
-            with Image.open(source) as opened:
-                if opened.width * opened.height > MAX_PIXELS:
-                    raise NotDrawable(f"{source} has more than {MAX_PIXELS} pixels")
-                if page_number > 1:
-                    opened.seek(page_number - 1)
-                return _in_colour(ImageOps.exif_transpose(opened))
-    except (Image.DecompressionBombError, EOFError, ValueError, SyntaxError) as error:
-        raise NotDrawable(f"{source}, page {page_number}, cannot be drawn: {error}") from error
-
-
-def _in_colour(image: Image.Image) -> Image.Image:
-    if image.mode in {"I", "F"} or image.mode.startswith("I;16"):
-        low, high = image.getextrema()
-        span = float(high) - float(low) or 1.0  # type: ignore[arg-type]
-        return image.convert("F").point(lambda value: (value - float(low)) * (255.0 / span)).convert("RGB")  # type: ignore[arg-type]
-    if image.has_transparency_data:
-        layered = image.convert("RGBA")
-        return Image.alpha_composite(Image.new("RGBA", layered.size, (255, 255, 255, 255)), layered).convert("RGB")
-    return image.convert("RGB")
 
 
 def _scale(image: Image.Image, page: Page) -> Point:

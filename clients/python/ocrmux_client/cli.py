@@ -15,7 +15,7 @@ from ocrmux_client import commands
 from ocrmux_client.commands import ExitStatus
 from ocrmux_client.errors import OcrMuxError, ServicesNotRunning, UsageProblem
 from ocrmux_client.exporters import OutputFormat, format_for, format_named
-from ocrmux_client.items import CacheUse, Feature, ReadingConfig, Region
+from ocrmux_client.items import PROFILES, CacheUse, Feature, ReadingConfig, Region
 from ocrmux_client.reading_run import ReadingOrder
 from ocrmux_client.stream_policy import StreamPolicy
 from ocrmux_client.target_address import checked_target
@@ -123,7 +123,9 @@ def recognize(
     profile: Annotated[
         str,
         typer.Option(
-            metavar="NAME", help="How pages are prepared, for example auto or none.", rich_help_panel=_READING
+            metavar="|".join(PROFILES),
+            help="How pages are prepared. auto: as they and the engine that reads them need it.",
+            rich_help_panel=_READING,
         ),
     ] = "",
     password: Annotated[

@@ -130,7 +130,9 @@ class RecognizeCommand:
                 yield pair
 
     def _annotator(self) -> Annotator | None:
-        return None if self.annotate is None else Annotator(self.annotate, sources.common_root(self.paths))
+        if self.annotate is None:
+            return None
+        return Annotator(self.annotate, sources.common_root(self.paths), self.order.password)
 
     async def _read(
         self, run: ReadingRun, target: str, walked: Iterator[Path], watch: Callable[[], None]

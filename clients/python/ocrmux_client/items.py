@@ -12,6 +12,9 @@ from google.protobuf import duration_pb2
 from ocrmux.ocr.v1 import geometry_pb2, recognition_pb2
 from ocrmux.preprocess.v1 import preprocess_pb2
 
+PROFILES = ("auto", "document", "photo", "receipt", "classic", "none")
+"""Names of profiles that the preprocess service has; it is asked, not this list, whether there is another one."""
+
 
 class Feature(enum.Enum):
     """What to read."""

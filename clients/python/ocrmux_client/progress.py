@@ -14,7 +14,8 @@ from ocrmux_client.run_summary import RunSummary
 
 
 class RunProgress:
-    """Done and total, rate, cache hits, errors and time left, on a terminal; elsewhere nothing at all.
+    """Done and total, rate, cache hits, errors and time left, on a terminal; elsewhere nothing at all. Sources are
+    counted, one of several pages by its pages: a long document moves the bar from page to page.
 
     ``shares_terminal``: results go to the same screen, so the bar makes way for each of them.
     """
@@ -25,7 +26,7 @@ class RunProgress:
             SpinnerColumn(),
             TextColumn("{task.description}"),
             BarColumn(bar_width=None),
-            TextColumn("{task.fields[done]}/{task.fields[all]}"),
+            TextColumn("{task.fields[done]}/{task.fields[all]}{task.fields[pages]}"),
             TextColumn("{task.fields[rate]}"),
             TextColumn("[green]cache {task.fields[hits]}"),
             TextColumn("[{task.fields[error_style]}]errors {task.fields[errors]}"),
@@ -40,7 +41,7 @@ class RunProgress:
         )
         self._shown = shown
         self._task = self._bar.add_task(
-            "reading", total=None, done=0, all="?", rate="", hits=0, errors=0, error_style="dim"
+            "reading", total=None, done=0, all="?", pages="", rate="", hits=0, errors=0, error_style="dim"
         )
 
     def __enter__(self) -> Self:
@@ -63,8 +64,9 @@ class RunProgress:
         done = summary.sources_done + summary.sources_skipped
         self._bar.update(
             self._task,
-            completed=done,
+            completed=done + summary.sources_under_way,
             done=done,
+            pages=f" ({summary.pages} pages)" if summary.pages > summary.sources_done else "",
             rate=f"{summary.pages / max(elapsed_s, 0.001):.1f} pages/s",
             hits=summary.from_cache,
             errors=summary.errors,

@@ -10,10 +10,11 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from ocrmux.ocr.v1.recognition_pb2 import PageAnswer
-from ocrmux_client.annotate import Annotator, NotDrawable
+from ocrmux_client.annotate import Annotator
 from ocrmux_client.client import OcrMuxClient
 from ocrmux_client.exporters import Exporter
 from ocrmux_client.items import Item, ReadingConfig, Region
+from ocrmux_client.page_pictures import NotDrawable
 from ocrmux_client.progress import RunProgress
 from ocrmux_client.records import PageRecord
 from ocrmux_client.result_sink import ResultSink

@@ -9,10 +9,11 @@ from typing import Any
 from google.protobuf import json_format
 
 from ocrmux.ocr.v1.document_pb2 import Page
-from ocrmux.ocr.v1.recognition_pb2 import CacheOutcome, PageAnswer, Provenance
+from ocrmux.ocr.v1.recognition_pb2 import AppliedStep, CacheOutcome, PageAnswer, PageMeasures, Provenance
 from ocrmux_client.errors import OcrMuxError
 
 OK = "OK"
+_MEASURED = ("quarter_turns", "skew_deg", "contrast", "noise", "unevenness", "text_height_px", "blur")
 _STAGES = ("preprocess", "queue", "rate_limit", "provider", "total")
 
 
@@ -21,7 +22,7 @@ class PageRecord:
     """One page of one source. ``page_number`` is 0 for an error of the source as a whole.
 
     ``status`` is ``OK`` or the gRPC code's name; ``page`` is None on an error; ``page_count`` is None where it is not
-    known.
+    known. ``steps`` is what preprocessing did, in order; ``measures`` what it measured, or None.
     """
 
     source: str
@@ -32,6 +33,8 @@ class PageRecord:
     message: str
     page: Page | None
     provenance: Provenance
+    steps: tuple[AppliedStep, ...]
+    measures: PageMeasures | None
 
     @classmethod
     def of(cls, source: str, answer: PageAnswer) -> PageRecord:
@@ -43,7 +46,18 @@ class PageRecord:
         else:
             page = answer.document.pages[0] if answer.document.pages else Page(number=answer.page)
         count = answer.page_count or (answer.page if answer.last_page else 0)
-        return cls(source, answer.page, count or None, status, reason, message, page, answer.provenance)
+        return cls(
+            source=source,
+            page_number=answer.page,
+            page_count=count or None,
+            status=status,
+            reason=reason,
+            message=message,
+            page=page,
+            provenance=answer.provenance,
+            steps=tuple(answer.steps),
+            measures=answer.measures if answer.HasField("measures") else None,
+        )
 
     @property
     def ok(self) -> bool:
@@ -94,6 +108,8 @@ class PageRecord:
             ],
             "billed_units": self.provenance.billed_units,
             "timings_ms": {stage: round(getattr(timings, f"{stage}_ms"), 3) for stage in _STAGES},
+            "steps": [{"name": step.name, "parameters": dict(sorted(step.parameters.items()))} for step in self.steps],
+            "measures": None if self.measures is None else _measured(self.measures),
         }
         if not self.ok:
             record["message"] = self.message
@@ -107,6 +123,14 @@ class PageRecord:
         except UnicodeEncodeError:  # a file name that is not UTF-8
             line = json.dumps(self.as_json(), separators=(",", ":"))
         return line + "\n"
+
+
+def _measured(measures: PageMeasures) -> dict[str, Any]:
+    """What was measured, by name; what could not be told is null."""
+    known = {field.name: value for field, value in measures.ListFields()}
+    told: dict[str, Any] = {name: round(known[name], 4) if name in known else None for name in _MEASURED}
+    outline = [[round(point.x, 2), round(point.y, 2)] for point in measures.outline.points]
+    return told | {"outline": outline or None}
 
 
 def _object(page: Page) -> dict[str, Any]:

@@ -21,6 +21,8 @@ _OF_THE_ORDER = frozenset(
     }
 )
 """Reasons that lie in how the run was asked for, so that the names of the items tell nothing more."""
+_REMEDIES = {"PASSWORD_REQUIRED": "encrypted documents are opened with --password TEXT, or OCRMUX_PASSWORD"}
+"""What the caller can do, by reason."""
 
 
 @dataclass(slots=True)
@@ -54,11 +56,21 @@ class RunSummary:
     not_drawn: int = 0
     bugs: int = 0
     _groups: dict[str, _FailureGroup] = field(default_factory=dict)
+    _shares: dict[str, float] = field(default_factory=dict)
+
+    @property
+    def sources_under_way(self) -> float:
+        """Files' worth of work that is done of documents whose last page is not."""
+        return sum(self._shares.values())
 
     def count(self, record: PageRecord, *, last_page: bool) -> None:
         """Adds one page."""
         self.pages += 1
         self.sources_done += last_page
+        if last_page:
+            self._shares.pop(record.source, None)
+        elif record.page_count:
+            self._shares[record.source] = record.page_number / record.page_count
         self.from_cache += record.from_cache
         if not record.ok:
             self.errors += 1
@@ -80,6 +92,7 @@ class RunSummary:
             yield from group.lines(cause, named_max)
         if rest := self.errors - sum(group.failures for group in groups.values()):
             yield f"  … and {rest} more"
+        yield from sorted({_REMEDIES[group.reason] for group in groups.values() if group.reason in _REMEDIES})
 
     def line(self, elapsed_s: float, pictures_in: Path | None) -> str:
         """The run in one line."""

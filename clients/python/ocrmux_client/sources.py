@@ -14,7 +14,7 @@ from ocrmux_client.errors import UsageProblem
 
 STANDARD_INPUT = "-"
 _RASTER = (".png", ".jpg", ".jpeg", ".jpe", ".jfif", ".tif", ".tiff", ".bmp", ".dib", ".webp", ".gif", ".jp2", ".j2k")
-_RARER = (".pbm", ".pgm", ".ppm", ".pnm", ".heic", ".heif", ".avif")
+_RARER = (".pbm", ".pgm", ".ppm", ".pnm", ".heic", ".heif", ".hif", ".avif")
 SUFFIXES = frozenset((*_RASTER, *_RARER, ".pdf"))
 _AHEAD = 64
 
