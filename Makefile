@@ -18,7 +18,7 @@ UV_COMPILE := $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --
 ARGS ?=
 UPGRADE ?=
 
-.PHONY: help setup demo serve test check proto bench lock fmt up down clean
+.PHONY: help setup demo serve test check proto bench quality fuzz lock fmt up down clean
 .PHONY: fmt-check lint types imports proto-lint proto-check lock-check compose-check docker-check shell-check
 
 help: ## List the targets
@@ -52,6 +52,12 @@ check: fmt-check lint types imports proto-lint proto-check lock-check compose-ch
 
 bench: $(READY) ## Measure, side by side in one run (half an hour); ARGS="quota recipe" picks some, tests/bench has the names
 	@$(PY) -m tests.bench $(ARGS)
+
+quality: $(READY) ## Measure the error rate of generated pages by profile and engine, into docs/quality.md (a quarter of an hour)
+	@$(PY) -m tests.quality $(ARGS)
+
+fuzz: $(READY) ## Feed damaged files to every decoder; ARGS="--minutes 20 --decoder pdf"
+	@$(PY) -m tests.fuzz $(ARGS)
 
 fmt-check: $(READY)
 	@echo "check: format"
