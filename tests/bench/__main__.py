@@ -18,7 +18,10 @@ from tests.bench import (
     fair_turns,
     faulty_provider,
     gateway_answers,
+    long_documents,
     missed_calls,
+    normalize_speed,
+    scan_run,
     stream_memory,
 )
 
@@ -34,6 +37,9 @@ BENCHMARKS: dict[str, Callable[[Path], list[str]]] = {
     "fairness": fair_turns.run,
     "memory": stream_memory.run,
     "recipe": against_recipe.run,
+    "normalize": normalize_speed.run,
+    "scans": scan_run.run,
+    "documents": long_documents.run,
 }
 
 

@@ -3,17 +3,14 @@
 from __future__ import annotations
 
 import asyncio
-import json
-import sys
 import time
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 from tests.bench import textbook_recipe
 from tests.bench.faulty_provider import FAULTS, LATENCY_S, QUOTA
 from tests.bench.measures import scaled
 from tests.bench.numbered_load import NumberedPages, TimedLoad, send_over
+from tests.bench.recipe_run import RunOutcome, run_recipe
 from tests.fakes.fleet import Fleet, running_fleet
 from tests.fakes.redis_server import RedisServer
 
@@ -21,27 +18,17 @@ IMAGES = 1_000
 IMAGE_BYTES = 100_000
 STREAMS = 4
 """As many as the recipe has threads."""
-_RECIPE_TIMEOUT_S = 1_800.0
-
-
-@dataclass(frozen=True, slots=True)
-class _Outcome:
-    """What became of the images, and what the provider saw of it."""
-
-    seconds: float
-    right: int
-    lost: int
-    wrong: int
-    seen: dict[str, Any]
 
 
 async def measure(folder: Path) -> list[str]:
     """Markdown."""
     images = scaled(IMAGES)
     standin = {"latency_s": LATENCY_S, "quota": QUOTA, **FAULTS}
-    found: dict[str, _Outcome] = {}
+    found: dict[str, RunOutcome] = {}
     async with RedisServer() as redis, running_fleet(folder, redis=redis, standin=standin) as fleet:
-        found["textbook recipe, 4 threads"] = await _by_recipe(fleet, redis, images)
+        found["textbook recipe, 4 threads"] = await run_recipe(
+            "tests.bench.textbook_recipe", fleet.standin, redis, str(images), str(IMAGE_BYTES)
+        )
         await redis.command("FLUSHALL")
         await fleet.standin.configure(fresh=True)  # bursts begin anew, too
         await fleet.standin.reset()
@@ -68,26 +55,7 @@ async def measure(folder: Path) -> list[str]:
     ]
 
 
-async def _by_recipe(fleet: Fleet, redis: RedisServer, images: int) -> _Outcome:
-    arguments = (fleet.standin.url, f"127.0.0.1:{redis.port}", str(images), str(IMAGE_BYTES))
-    process = await asyncio.create_subprocess_exec(
-        *(sys.executable, "-m", "tests.bench.textbook_recipe", *arguments), stdout=asyncio.subprocess.PIPE
-    )
-    try:
-        async with asyncio.timeout(_RECIPE_TIMEOUT_S):
-            output, _ = await process.communicate()
-    finally:
-        if process.returncode is None:
-            process.kill()
-            await process.wait()
-    if process.returncode:
-        raise RuntimeError(f"the recipe ended with {process.returncode}")
-    said = json.loads(output)
-    seen = await fleet.standin.stats()
-    return _Outcome(said["seconds"], said["right"], said["lost"], said["wrong"], seen)
-
-
-async def _by_gateway(fleet: Fleet, images: int) -> _Outcome:
+async def _by_gateway(fleet: Fleet, images: int) -> RunOutcome:
     pages, load = NumberedPages.of_size(IMAGE_BYTES, range(images)), TimedLoad()
     began = time.perf_counter()
     await send_over(fleet, pages, STREAMS, load)
@@ -95,13 +63,12 @@ async def _by_gateway(fleet: Fleet, images: int) -> _Outcome:
     seen = await fleet.standin.stats()
     read = load.outcomes().get("OK", 0)
     wrong = len(load.wrong(pages.text_of)) - (len(load.answers) - read)
-    return _Outcome(seconds, read - wrong, images - read, wrong, seen)
+    return RunOutcome(seconds, read - wrong, images - read, wrong, seen)
 
 
-def _row(name: str, outcome: _Outcome) -> str:
-    done = outcome.right + outcome.lost + outcome.wrong
+def _row(name: str, outcome: RunOutcome) -> str:
     return (
-        f"| {name} | {done / outcome.seconds:.1f} | {outcome.seconds:.1f} | {outcome.lost} | {outcome.wrong} "
+        f"| {name} | {outcome.per_second:.1f} | {outcome.seconds:.1f} | {outcome.lost} | {outcome.wrong} "
         f"| {outcome.seen['requests']} | {outcome.seen['refusals']} |"
     )
 

@@ -8,12 +8,11 @@ once and prints the seconds that took.
 from __future__ import annotations
 
 import os
-import queue
 import sys
-import threading
-import time
 from pathlib import Path
 from typing import Any
+
+from tests.bench.loop_process import seconds_in_threads, serve_rounds
 
 
 def _engine(threads: int) -> Any:
@@ -34,29 +33,8 @@ def main(threads: int, folder: Path) -> None:
     engines = [_engine(threads) for _ in range(threads or 1)]
     for engine in engines:
         engine(str(files[0]))
-    sys.stdout.write("ready\n")
-    sys.stdout.flush()
-    for _ in sys.stdin:
-        began = time.perf_counter()
-        waiting: queue.SimpleQueue[Path] = queue.SimpleQueue()
-        for file in files:
-            waiting.put(file)
-        loops = [threading.Thread(target=_read, args=(engine, waiting)) for engine in engines]
-        for loop in loops:
-            loop.start()
-        for loop in loops:
-            loop.join()
-        sys.stdout.write(f"{time.perf_counter() - began}\n")
-        sys.stdout.flush()
-
-
-def _read(engine: Any, waiting: queue.SimpleQueue[Path]) -> None:
-    while True:
-        try:
-            file = waiting.get_nowait()
-        except queue.Empty:
-            return
-        engine(file.read_bytes())
+    reads = [lambda file, engine=engine: engine(file.read_bytes()) for engine in engines]
+    serve_rounds(lambda: seconds_in_threads(reads, files))
 
 
 if __name__ == "__main__":

@@ -5,10 +5,8 @@ from __future__ import annotations
 import asyncio
 import os
 import statistics
-import sys
 import time
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
 
@@ -18,11 +16,13 @@ from PIL import Image, ImageDraw, ImageFont
 
 from ocrmux.ocr.v1 import recognition_pb2
 from ocrmux.preprocess.v1.preprocess_pb2_grpc import PreprocessServiceStub
+from tests.bench.loop_process import loop_process
 from tests.fakes.preprocess_messages import config, source
 from tests.fakes.processes import ServiceUnderTest, pair
 
 PAGES = 16
 ROUNDS = 3
+_LOOP = "tests.bench.engine_loop"
 TEXT = "the parcel was left with a neighbour at number seven on Friday morning before noon and signed for"
 
 
@@ -38,38 +38,6 @@ def write_pages(folder: Path, count: int) -> None:
         for row in range(12):
             pen.text((30, 30 + 47 * row), " ".join(random.choice(words, 9)), "black", font)
         page.save(folder / f"page{number:03}.png")
-
-
-class _Loop:
-    """An engine_loop process."""
-
-    def __init__(self, process: asyncio.subprocess.Process) -> None:
-        self._process = process
-
-    async def read_all(self) -> float:
-        """Seconds for every file once."""
-        if self._process.stdin is None or self._process.stdout is None:
-            raise RuntimeError("the process has no pipes")
-        self._process.stdin.write(b"go\n")
-        return float(await self._process.stdout.readline())
-
-
-@asynccontextmanager
-async def engine_loop(threads: int, folder: Path) -> AsyncIterator[_Loop]:
-    """A process with the engines loaded."""
-    process = await asyncio.create_subprocess_exec(
-        *(sys.executable, "-m", "tests.bench.engine_loop", str(threads), str(folder)),
-        stdin=asyncio.subprocess.PIPE,
-        stdout=asyncio.subprocess.PIPE,
-    )
-    try:
-        if process.stdout is None or await process.stdout.readline() != b"ready\n":
-            raise RuntimeError("the engine loop did not start")
-        yield _Loop(process)
-    finally:
-        if process.returncode is None:
-            process.kill()
-        await process.wait()
 
 
 async def _through_the_pair(preprocess: ServiceUnderTest, folder: Path) -> float:
@@ -100,14 +68,14 @@ async def measure(folder: Path, count: int = PAGES, rounds: int = ROUNDS) -> lis
     at_its_best: list[float] = []
     paired: list[float] = []
     async with (
-        engine_loop(0, pages) as loop,
-        engine_loop(workers, pages) as loops,
+        loop_process(_LOOP, "0", str(pages)) as loop,
+        loop_process(_LOOP, str(workers), str(pages)) as loops,
         pair(folder) as (_, preprocess),
     ):
         await _through_the_pair(preprocess, pages)  # the engines load with the first pages
         for _ in range(rounds):
-            as_it_comes.append(count / await loop.read_all())
-            at_its_best.append(count / await loops.read_all())
+            as_it_comes.append(count / await loop.round())
+            at_its_best.append(count / await loops.round())
             paired.append(count / await _through_the_pair(preprocess, pages))
     against_plain = [pair / loop for pair, loop in zip(paired, as_it_comes, strict=True)]
     against_best = [pair / loop for pair, loop in zip(paired, at_its_best, strict=True)]

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import hashlib
 import statistics
 from collections.abc import Awaitable, Callable
 from pathlib import Path
@@ -14,6 +13,7 @@ from ocrmux.gateway.v1 import gateway_pb2
 from ocrmux.gateway.v1.gateway_pb2_grpc import OcrGatewayServiceStub
 from ocrmux.ocr.v1 import image_pb2, recognition_pb2
 from tests.bench.cached_pages import page_of_100_kb
+from tests.bench.digests import by_digest
 from tests.bench.stream_load import LoadResult, stream_load
 from tests.fakes.processes import service
 
@@ -35,7 +35,7 @@ async def measure(folder: Path, rounds: int = ROUNDS) -> list[str]:
     page = page_of_100_kb()
     pages = [page + bytes([number]) for number in range(PAGES)]
     contents = [image_pb2.ImagePayload(content=content) for content in pages]
-    digests = [image_pb2.ImagePayload(digest=_digest(content)) for content in pages]
+    digests = [by_digest(content) for content in pages]
     cache_dir, lines = str(folder / "cache"), str(LINES)
     async with service(
         "tests.fakes.gateway_process", "GATEWAY_", folder, cache_dir=cache_dir, FAKE_PROVIDER_LINES=lines
@@ -84,11 +84,6 @@ async def _answer_once(address: str, images: list[image_pb2.ImagePayload]) -> in
             unary = gateway_pb2.RecognizeRequest(item=gateway_pb2.GatewayItem(request_id="0", image=image))
             first = await recognize(unary, timeout=60)
     return gateway_pb2.StreamRecognizeResponse(answer=first.answer).ByteSize()
-
-
-def _digest(content: bytes) -> image_pb2.ContentDigest:
-    value = hashlib.sha256(content).digest()
-    return image_pb2.ContentDigest(algorithm=image_pb2.DIGEST_ALGORITHM_SHA256, value=value)
 
 
 def _opening(*, batched: bool) -> bytes:

@@ -33,15 +33,18 @@ async def stream_load(
     servers: Sequence[ServiceUnderTest],
     answers_in: Callable[[bytes], int] = lambda _: 1,
     items_a_message: int = 1,
+    *,
+    stream_count: int = STREAMS,
+    in_flight: int = IN_FLIGHT,
 ) -> LoadResult:
-    """Sends so many items over 8 streams, 8 in flight on each, and waits for an answer to every one.
+    """Sends so many items over the streams, ``in_flight`` on each, and waits for an answer to every one.
 
     ``answers_in`` counts the answers in one response, for subjects that may send several. With several
     ``items_a_message``, ``messages`` still counts items, and two requests are in flight on each stream.
     """
-    share = messages // STREAMS // items_a_message * items_a_message
+    share = messages // stream_count // items_a_message * items_a_message
     async with grpc.aio.insecure_channel(address, options=[("grpc.use_local_subchannel_pool", 1)]) as channel:
-        begin = asyncio.Barrier(STREAMS + 1)
+        begin = asyncio.Barrier(stream_count + 1)
 
         async def one_stream() -> None:
             call: grpc.aio.StreamStreamCall[bytes, bytes] = channel.stream_stream(method)()
@@ -50,7 +53,7 @@ async def stream_load(
             for _ in range(answers_before):
                 await call.read()
             await begin.wait()
-            room = asyncio.Semaphore(max(IN_FLIGHT, 2 * items_a_message) if items_a_message > 1 else IN_FLIGHT)
+            room = asyncio.Semaphore(max(in_flight, 2 * items_a_message) if items_a_message > 1 else in_flight)
 
             async def send() -> None:
                 for number in range(share // items_a_message):
@@ -71,12 +74,12 @@ async def stream_load(
                     room.release()
             await sender
 
-        streams = [asyncio.create_task(one_stream()) for _ in range(STREAMS)]
+        streams = [asyncio.create_task(one_stream()) for _ in range(stream_count)]
         await begin.wait()
         cpu = [server.cpu_s for server in servers]
         began = time.perf_counter()
         await asyncio.gather(*streams)
         took_s = time.perf_counter() - began
         used = [server.cpu_s - before for server, before in zip(servers, cpu, strict=True)]
-    done = share * STREAMS
+    done = share * stream_count
     return LoadResult(done / took_s, tuple(seconds * 1000 / done for seconds in used))

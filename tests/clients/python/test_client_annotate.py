@@ -4,12 +4,15 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import pillow_heif
 import pytest
 from PIL import Image
 
 from ocrmux.ocr.v1.document_pb2 import Block, Line, Page, Word
 from ocrmux.ocr.v1.geometry_pb2 import Point, Polygon, Size
-from ocrmux_client.annotate import Annotator, NotDrawable, annotated, confidence_colour
+from ocrmux_client.annotate import Annotator, annotated, confidence_colour
+from ocrmux_client.page_pictures import NotDrawable, page_picture
+from tests.fakes.documents import PdfPage, pdf_of
 
 EXIF_ORIENTATION = 0x0112
 
@@ -141,12 +144,82 @@ def test_labels_and_words_stay_inside_the_picture() -> None:
     assert annotated(Image.new("RGB", (30, 12), "white"), tiny).size == (30, 12)
 
 
-def test_what_is_no_picture_is_told(tmp_path: Path) -> None:
-    """A document that Pillow cannot read is NotDrawable, or an OSError, never anything else."""
+def ink_on(picture: Image.Image) -> tuple[int, int, int, int]:
+    """Left, top, right and bottom of what is dark on it."""
+    return picture.convert("L").point(lambda value: 255 if value < 100 else 0).getbbox() or (0, 0, 0, 0)
+
+
+DRAWN = PdfPage(content=b"0 g 144 504 216 72 re f", media_box="[0 0 612 792]")
+TURNED = PdfPage(content=b"0 g 144 504 216 72 re f", media_box="[0 0 612 792]", entries="/Rotate 90")
+
+
+@pytest.mark.parametrize(
+    ("size", "number", "expected"),
+    [
+        ((1224, 1584), 1, (288, 432, 720, 576)),
+        ((613, 793), 1, (144, 216, 361, 289)),
+        ((1584, 1224), 2, (1008, 288, 1152, 720)),
+    ],
+)
+def test_a_pdf_page_is_drawn_at_the_size_of_its_answer(
+    size: tuple[int, int], number: int, expected: tuple[int, int, int, int], tmp_path: Path
+) -> None:
+    """Whatever the services rendered it at, and turned as its page says, so that boxes lie on the ink."""
+    source = tmp_path / "a.pdf"
+    source.write_bytes(pdf_of(DRAWN, TURNED))
+    picture = page_picture(source, number, Size(width=size[0], height=size[1]))
+    assert (picture.size, picture.mode) == (size, "RGB")
+    assert ink_on(picture) == pytest.approx(expected, abs=2)
+    target = Annotator(tmp_path / "out", tmp_path).draw(source, page(size, box(10, 10, 50, 20), number=number), 2)
+    assert target.name.startswith(f"a.pdf.page-{number}.")
+
+
+def test_an_encrypted_pdf_is_drawn_with_its_password(tmp_path: Path) -> None:
+    """With the password that it was read with; without one it is told that it cannot be."""
+    source = tmp_path / "locked.pdf"
+    source.write_bytes(pdf_of(DRAWN, user_password="open sesame"))
+    answered = page((612, 792), box(144, 216, 216, 72))
+    target = Annotator(tmp_path / "out", tmp_path, "open sesame").draw(source, answered, 1)
+    with Image.open(target) as drawn:
+        assert drawn.size == (612, 792)
+    with pytest.raises(NotDrawable, match=r"locked\.pdf"):
+        Annotator(tmp_path / "out", tmp_path).draw(source, answered, 1)
+
+
+@pytest.mark.parametrize("suffix", ["heic", "avif"])
+@pytest.mark.parametrize("orientation", [1, 6])
+def test_a_photo_of_a_phone_is_drawn_upright(suffix: str, orientation: int, tmp_path: Path) -> None:
+    """HEIC and AVIF, lying or upright in the file, as their coordinates count."""
+    upright = Image.new("RGB", (200, 300), "white")
+    upright.paste("black", (40, 200, 140, 260))
+    stored = upright if orientation == 1 else upright.transpose(Image.Transpose.ROTATE_90)
+    exif = Image.Exif()
+    exif[EXIF_ORIENTATION] = orientation
+    source = tmp_path / f"photo.{suffix}"
+    if suffix == "heic":
+        pillow_heif.from_pillow(stored).save(source, quality=95, exif=exif.tobytes())
+    else:
+        stored.save(source, quality=90, exif=exif)
+    picture = page_picture(source, 1, Size(width=200, height=300))
+    assert picture.size == (200, 300)
+    assert ink_on(picture) == pytest.approx((40, 200, 140, 260), abs=2)
+
+
+@pytest.mark.parametrize("content", [b"%PDF-1.7", b"no image at all", b"\0\0\0\x18ftypheic" + bytes(40), b""])
+def test_what_is_no_picture_is_told(content: bytes, tmp_path: Path) -> None:
+    """A file that cannot be read is NotDrawable, or an OSError, never anything else."""
     source = tmp_path / "x.pdf"
-    source.write_bytes(b"%PDF-1.7")
+    source.write_bytes(content)
     with pytest.raises((NotDrawable, OSError)):
         Annotator(tmp_path, tmp_path).draw(source, page((50, 50), box(5, 5, 20, 10)), 1)
+
+
+def test_a_page_that_the_file_does_not_have_is_told(tmp_path: Path) -> None:
+    """Of a TIFF and of a PDF, and a size that no answer has."""
     Image.new("L", (20, 20)).save(tmp_path / "one.tif")
-    with pytest.raises(NotDrawable):
-        Annotator(tmp_path, tmp_path).draw(tmp_path / "one.tif", page((20, 20), box(1, 1, 5, 5), number=4), 4)
+    (tmp_path / "one.pdf").write_bytes(pdf_of(DRAWN))
+    for name, size, number in (("one.tif", (20, 20), 4), ("one.pdf", (612, 792), 2), ("one.pdf", (99999, 9999), 1)):
+        with pytest.raises(NotDrawable, match=name):
+            page_picture(tmp_path / name, number, Size(width=size[0], height=size[1]))
+    with pytest.raises(NotDrawable, match="no size"):
+        page_picture(tmp_path / "one.pdf", 1, Size())

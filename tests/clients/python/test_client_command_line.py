@@ -16,6 +16,8 @@ from typing import Any
 import pytest
 
 from ocrmux.ocr.v1.recognition_pb2 import PageAnswer
+from ocrmux_client.records import PageRecord
+from ocrmux_client.run_summary import RunSummary
 from tests.fakes.stub_servers import StubPlan, pages_of, stub_gateway, stub_preprocess
 
 COMMAND = (sys.executable, "-c", "from ocrmux_client.cli import main; main()")
@@ -207,6 +209,30 @@ async def test_failures_of_one_cause_stand_together(folder: Path) -> None:
     ]
 
 
+async def test_a_locked_document_is_told_with_what_opens_it(tmp_path: Path) -> None:
+    """The end says which documents want a password, and once how to give it; the password goes with each file."""
+    for name in ("a.pdf", "b.pdf"):
+        (tmp_path / name).write_bytes(b"error=PASSWORD_REQUIRED")
+    (tmp_path / "c.png").write_bytes(b"c")
+    plan = StubPlan()
+    async with stub_preprocess(plan) as target:
+        ended = await ocrmux("recognize", tmp_path, "--target", target, env=os.environ | {"OCRMUX_PASSWORD": "wrong"})
+    assert ended.err.splitlines()[:-1] == [
+        "not read:",
+        "  2 times INVALID_ARGUMENT PASSWORD_REQUIRED: as the test wants it",
+        f"    {tmp_path}/a.pdf",
+        f"    {tmp_path}/b.pdf",
+        "encrypted documents are opened with --password TEXT, or OCRMUX_PASSWORD",
+    ]
+    assert {item.password for item in plan.items} == {"wrong"}
+
+
+async def test_the_help_names_the_profiles() -> None:
+    """A person need not look them up."""
+    ended = await ocrmux("recognize", "--help", env=os.environ | {"COLUMNS": "160"})
+    assert "auto|document|photo|receipt|classic|none" in ended.out
+
+
 async def test_a_failed_page_tells_who_failed_it(folder: Path) -> None:
     """Provider, attempts, fallbacks and timings stand in the record of a failure too, where the server tells them."""
 
@@ -350,6 +376,25 @@ async def test_providers_are_shown_for_a_person_and_as_json() -> None:
     providers = json.loads(listed.out)["providers"]
     assert [provider["name"] for provider in providers] == ["stub", "bare"]
     assert len(providers[0]["languages"]) == 12
+
+
+async def test_the_progress_bar_moves_with_a_documents_pages(tmp_path: Path) -> None:
+    """One long document is no bar that stands still: its pages are told, and count as shares of it."""
+    (tmp_path / "long.pdf").write_bytes(b"pages=40")
+    summary = RunSummary()
+    for answer in pages_of("1", b"pages=40")[:10]:
+        summary.count(PageRecord.of("long.pdf", answer), last_page=answer.last_page)
+    assert (summary.sources_done, summary.sources_under_way, summary.pages) == (0, 0.25, 10)
+    for answer in pages_of("1", b"pages=40")[10:]:
+        summary.count(PageRecord.of("long.pdf", answer), last_page=answer.last_page)
+    assert (summary.sources_done, summary.sources_under_way, summary.pages) == (1, 0, 40)
+    master, slave = pty.openpty()
+    environment = os.environ | {"TERM": "xterm", "COLUMNS": "140", "LINES": "40"}
+    async with stub_preprocess(StubPlan()) as target:
+        process = await started("recognize", tmp_path, "--target", target, stderr=slave, env=environment)
+        os.close(slave)
+        await asyncio.wait_for(process.communicate(), 30)
+    assert "1/1 (40 pages)" in await asyncio.to_thread(_drain, master)
 
 
 async def test_pictures_are_written_and_never_read_back(folder: Path) -> None:

@@ -80,6 +80,27 @@ def test_a_jsonl_record_has_every_field_of_the_contract() -> None:
     assert (cell["row"], cell["column"]) == (0, 0)
 
 
+def test_a_record_tells_what_was_measured_and_done() -> None:
+    """Steps in order with their parameters; measures by name, null where they could not be told or nothing was."""
+    answer = PageAnswer(page=1, last_page=True, document=Document(pages=[text_page(1, "x")]))
+    bare = json.loads(PageRecord.of("a", answer).as_line())
+    assert (bare["steps"], bare["measures"]) == ([], None)
+    answer.steps.add(name="deskew", parameters={"deg": "1.5", "by": "lines"})
+    answer.steps.add(name="encode")
+    answer.measures.skew_deg = 1.51239
+    answer.measures.quarter_turns = 0
+    for x, y in ((0, 0), (10, 0), (10.123, 20), (0, 20)):
+        answer.measures.outline.points.add(x=x, y=y)
+    record = json.loads(PageRecord.of("a", answer).as_line())
+    assert record["steps"] == [
+        {"name": "deskew", "parameters": {"by": "lines", "deg": "1.5"}},
+        {"name": "encode", "parameters": {}},
+    ]
+    measured = record["measures"]
+    assert (measured["skew_deg"], measured["quarter_turns"], measured["noise"]) == (1.5124, 0, None)
+    assert measured["outline"] == [[0, 0], [10, 0], [10.12, 20], [0, 20]]
+
+
 def test_an_error_record_tells_code_reason_and_message() -> None:
     """A refusal of a whole file is a record of page 0 without a document."""
     record = json.loads(text_of(OutputFormat.JSONL, failed_record()))

@@ -33,6 +33,15 @@ def test_a_folder_gives_its_images_and_documents_by_name(tree: Path) -> None:
     assert names(list(walk([str(tree)])), tree) == ["a.JPEG", "b/10.jpg", "b/2.png", "c.pdf"]
 
 
+@pytest.mark.parametrize(
+    "suffix", ["jpg", "png", "tif", "tiff", "webp", "bmp", "gif", "heic", "HEIF", "hif", "avif", "pdf"]
+)
+def test_a_folder_gives_every_format_that_is_read(suffix: str, tmp_path: Path) -> None:
+    """What a scanner or a phone makes, in small or capital letters."""
+    (tmp_path / f"a.{suffix}").write_bytes(b"x")
+    assert names(list(walk([str(tmp_path)])), tmp_path) == [f"a.{suffix}"]
+
+
 def test_a_named_file_is_given_whatever_its_suffix_and_once(tree: Path) -> None:
     """A file named twice, or within a named folder, is read once."""
     arguments = [str(tree / "notes.txt"), str(tree / "b"), str(tree / "b" / "2.png"), str(tree / "notes.txt")]
