@@ -215,9 +215,19 @@ def _nothing() -> None:
     """For calls that need not hurry."""
 
 
+@dataclass(slots=True)
+class UnsentBody:
+    """What a call's attempt has made of the image and not sent, because its turn had passed: the next one sends it."""
+
+    content: bytes = b""
+
+
 @dataclass(frozen=True, slots=True)
 class ProviderCall:
-    """One image for one feature of one provider. ``options`` are the provider's own; ``Provider.check`` knows them."""
+    """One image for one feature of one provider. ``options`` are the provider's own; ``Provider.check`` knows them.
+
+    All attempts of a call share ``unsent``.
+    """
 
     image: bytes
     media_type: str
@@ -229,6 +239,7 @@ class ProviderCall:
     include_raw_response: bool = False
     begin: Callable[[], None] = _nothing
     """To be called at the last moment before the image is sent; what it raises, because that is too late, goes on."""
+    unsent: UnsentBody = field(default_factory=UnsentBody)
 
 
 @dataclass(frozen=True, slots=True)

@@ -189,7 +189,8 @@ class BaiduProvider:
         token_holder = self._token_holder()
         self._check_open(endpoint)
         async with self._under_way():
-            body = OutgoingBody(await self._body(call, endpoint, form))
+            body = OutgoingBody(call.unsent.content or await self._body(call, endpoint, form))
+            call.unsent.content = b""
             token = await token_holder.get()
             url = f"{self._address}{_PATH}{endpoint.name}?access_token={quote(token, safe='')}"
             try:
@@ -198,6 +199,9 @@ class BaiduProvider:
                 )
             except HttpFailure as failure:
                 raise ProviderUnavailable(self._name, str(failure)) from None
+            except Exception:
+                call.unsent.content = body.unsent  # its turn has passed, and the next one is near
+                raise
             page = await self._page(call, endpoint, answer, token)
         return ProviderResult(
             page=page[0],

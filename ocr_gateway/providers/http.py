@@ -218,6 +218,11 @@ class OutgoingBody(aiohttp.Payload):
         super().__init__(data)
         self._size = len(data)
 
+    @property
+    def unsent(self) -> bytes:
+        """The whole body, as long as none of it was sent; then nothing."""
+        return bytes(self._value)
+
     def decode(self, encoding: str = "utf-8", errors: str = "strict") -> str:
         """What is left of it, as text."""
         return bytes(self._value).decode(encoding, errors)

@@ -6,6 +6,7 @@ import asyncio
 import hashlib
 import time
 from collections.abc import AsyncIterator, Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -25,7 +26,9 @@ from ocr_gateway.errors import (
     ProviderUnavailable,
 )
 from ocr_gateway.model import CheckDigit, Feature, Page, ProviderCall, ProviderState, Quota
+from ocr_gateway.providers import baidu
 from ocr_gateway.providers.baidu import BaiduProvider
+from ocr_gateway.providers.baidu_form import encode_form
 from ocr_gateway.providers.http import HttpClient
 from rpc_runtime.expected_error import ExpectedError
 from tests.fakes.baidu_standin.process import StandInProcess, stand_in_process
@@ -125,6 +128,29 @@ async def test_text_comes_with_places_and_confidences(desk: Desk, stand_in: Stan
     assert (result.page.width, result.page.height) == (96, 64)
     stats = await stand_in.stats()
     assert (stats["requests"], stats["billed_units"], stats["endpoints"]) == (1, 1, {"general": 1})
+
+
+async def test_what_was_encoded_for_a_turn_that_had_passed_is_sent_at_the_next_one(
+    desk: Desk, stand_in: StandInProcess, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A call that is refused at the last moment keeps its form: the next attempt sends it and encodes nothing."""
+    forms: list[bytes] = []
+
+    def counted(*about: Any) -> bytes:
+        forms.append(encode_form(*about))
+        return forms[-1]
+
+    def too_late() -> None:
+        raise LookupError
+
+    monkeypatch.setattr(baidu, "encode_form", counted)
+    missed = replace(call(image(7)), begin=too_late)
+    with pytest.raises(LookupError):
+        await desk.provider.recognize(missed)
+    assert (len(forms), (await stand_in.stats())["requests"]) == (1, 0)
+    result = await desk.provider.recognize(replace(missed, begin=lambda: None))
+    assert texts(result.page)[0] == words_of(image(7))
+    assert (len(forms), missed.unsent.content) == (1, b"")
 
 
 @pytest.mark.parametrize("size", [100_000, 1_500_000])
