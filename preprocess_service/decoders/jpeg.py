@@ -6,9 +6,10 @@ import io
 
 import cv2
 import numpy as np
+import numpy.typing as npt
 from PIL import JpegImagePlugin
 
-from preprocess_service.decoders.jpeg_segments import ends_of_scans, head_of
+from preprocess_service.decoders.jpeg_segments import head_of, lacks_scans, scans_of
 from preprocess_service.decoders.paged_document import (
     ALL,
     UPRIGHT,
@@ -116,6 +117,8 @@ class JpegDocument(StillImage):
         scans = self._content.count(_START_OF_SCAN, self._scan_offset)
         if scans > _MAX_SCANS or scans * self._size.pixels > _MAX_SCANNED_PIXELS:
             raise ImageUndecodable(f"{_WHAT} has {scans} scans, too many for {self._size.pixels} pixels")
+        if lacks_scans(self._content, self._head):
+            raise ImageUndecodable(f"{_WHAT} is cut short: scans that refine it are missing")
 
     def _plain_pixels(self, grey: bool, reduction: int) -> Pixels:
         return self._decoded_whole((_GREY if grey or self._mode == "L" else _COLOUR)[reduction])
@@ -125,16 +128,20 @@ class JpegDocument(StillImage):
             scans = self._content[self._head.scan_at :]
             image = JpegImagePlugin.JpegImageFile(io.BytesIO(self._head.needed + scans))
             image.load()
+            corner = np.array(image.getpixel((image.width - 1, image.height - 1)), np.int16)
+        # One level off where Pillow inverts the colours.
+        self._check_corner(corner, 1)
         return from_pillow(image, grey=grey)
 
     def _decoded_whole(self, flags: int) -> Pixels:
         pixels = self._decoded(self._content, flags)
-        corner = pixels[-1, -1].astype(np.int16)
-        if (abs(corner - _FILLING_GREY) <= (0 if self._head.has_one_scan else _SMOOTHED_LEVELS)).all():
-            del pixels  # two more of these are made
-            self._check_not_filled_up()
-            pixels = self._decoded(self._content, flags)
+        self._check_corner(pixels[-1, -1].astype(np.int16), 0)
         return pixels
+
+    def _check_corner(self, corner: npt.NDArray[np.int16], levels: int) -> None:
+        """Has it checked that the last pixel is the page's own, where it is within so many levels of the filling."""
+        if (abs(corner - _FILLING_GREY) <= (levels if self._head.has_one_scan else _SMOOTHED_LEVELS)).all():
+            self._check_not_filled_up()
 
     def _check_not_filled_up(self) -> None:
         """Raises ImageUndecodable for a page whose end was made up: more data at the end of a scan would change it.
@@ -142,18 +149,25 @@ class JpegDocument(StillImage):
         That is seen at full size only: what comes first of those data may be the fine detail of a block. Luma is the
         first part of each, so grey will do, unless the colours have scans of their own.
         """
-        probed, at = [], 0
-        for end in ends_of_scans(self._content, self._scan_offset):
-            probed += (self._content[at:end], _PROBE)
-            at = end
+        probed: list[bytes] = []
+        at = 0
+        for scan in scans_of(self._content, self._head):
+            probed += (self._content[at : scan.end], _PROBE)
+            at = scan.end
         flags = _GREY[1] if self._head.has_one_scan or self._mode == "L" else _COLOUR[1]
         expected = self._decoded(self._content, flags)
         if not np.array_equal(expected, self._decoded(b"".join((*probed, self._content[at:])), flags)):
             raise ImageUndecodable(f"{_WHAT} is damaged: its data ends before its last row")
 
     def _decoded(self, content: bytes, flags: int) -> Pixels:
-        samples = self._size.pixels * 3
-        # All coefficients, of two bytes, are held where several scans refine them.
-        takes_bytes = samples if self._head.has_one_scan else 3 * samples
+        # All coefficients, of two bytes, are held beside the pixels where several scans refine them; else next to none.
+        pixels_bytes = self._size.pixels * (3 if flags in _COLOUR.values() else 1)
+        takes_bytes = 0 if self._head.has_one_scan else 2 * self._samples + pixels_bytes
         pixels = decode_with_opencv(content, flags, _WHAT, takes_bytes=takes_bytes)
         return pixels.astype(np.uint8, copy=False)
+
+    @property
+    def _samples(self) -> int:
+        """Those of all components, of which some are stored with fewer than there are pixels."""
+        shares = [across * down for _, across, down, *_ in self._header.layer]
+        return self._size.pixels * sum(shares) // max(shares, default=1)

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 
 from preprocess_service.errors import ImageUndecodable
 
+_COEFFICIENTS = 64
 _MARKER = re.compile(rb"\xff[\x01-\xfe]")
 # In a scan's data 0xFF is escaped by a zero, and restart marks may stand there.
 _END_OF_DATA = re.compile(rb"\xff[\x01-\xcf\xd8-\xfe]")
@@ -34,13 +35,24 @@ _MAX_JUNK_BYTES = 65_536
 class JpegHead:
     """What a reader needs before the first scan, from the start mark on: frame, tables, colours, and the first EXIF
     block and XMP packet. ``scan_at`` is where the first scan's segment begins in the file, ``data_at`` where it ends.
-    ``has_one_scan`` tells that a reader takes all pixels from the first scan and nothing from any other.
+    ``has_one_scan`` tells that a reader takes all pixels from the first scan and nothing from any other;
+    ``components`` are their numbers, a byte each.
     """
 
     needed: bytes
     scan_at: int
     data_at: int
     has_one_scan: bool
+    components: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class JpegScan:
+    """One scan. ``header`` is its segment without mark and length; its data go from ``data_at`` to ``end``."""
+
+    header: bytes
+    data_at: int
+    end: int
 
 
 def head_of(content: bytes) -> JpegHead:
@@ -50,17 +62,18 @@ def head_of(content: bytes) -> JpegHead:
     or with more junk or tables there than 64 KiB.
     """
     needed = [content[:2]]
-    frames = table_bytes = components = 0
-    is_progressive = False
+    frames = table_bytes = 0
+    is_progressive, components = False, b""
     blocks: set[bytes] = set()
     for marker, start, end in _segments(content):
         if marker == _START_OF_SCAN:
-            has_one_scan = not is_progressive and content[start + 4 : start + 5] == bytes((components,))
-            return JpegHead(b"".join(needed), start, end, has_one_scan)
+            has_one_scan = not is_progressive and content[start + 4 : start + 5] == bytes((len(components),))
+            return JpegHead(b"".join(needed), start, end, has_one_scan, components)
         if 0xC0 <= marker <= 0xCF and marker not in _NO_FRAMES:
             frames += 1
             is_progressive = marker in _PROGRESSIVE
-            components = content[start + 9] if start + 9 < end <= len(content) else 0
+            stated = content[start + 9] if start + 9 < len(content) else 0
+            components = content[start + 10 : end : 3][:stated]
         table_bytes += end - start if marker == _QUANTIZATION else 0
         if frames > 1:
             raise ImageUndecodable("the JPEG has more than one frame")
@@ -76,16 +89,37 @@ def head_of(content: bytes) -> JpegHead:
     raise ImageUndecodable("the JPEG is cut short: it has no scan")
 
 
-def ends_of_scans(content: bytes, data_at: int) -> Iterator[int]:
-    """Where the data of each scan end, that of the first beginning at ``data_at``: at the first mark that is not part
-    of them, or at the file's end. Raises ImageUndecodable for more than 2000 segments between two scans.
+def scans_of(content: bytes, head: JpegHead) -> Iterator[JpegScan]:
+    """Each scan. Its data end at the first mark that is not part of them, or at the file's end. Raises ImageUndecodable
+    for more than 2000 segments between two scans.
     """
-    at: int | None = data_at
-    while at is not None:
-        found = _END_OF_DATA.search(content, at)
+    header_at, data_at = head.scan_at, head.data_at
+    while True:
+        found = _END_OF_DATA.search(content, data_at)
         end = found.start() if found else len(content)
-        yield end
-        at = next((stop for marker, _, stop in _segments(content, end) if marker == _START_OF_SCAN), None)
+        yield JpegScan(content[header_at + 4 : data_at], data_at, end)
+        following = next((segment for segment in _segments(content, end) if segment[0] == _START_OF_SCAN), None)
+        if following is None:
+            return
+        _, header_at, data_at = following
+
+
+def lacks_scans(content: bytes, head: JpegHead) -> bool:
+    """Whether the scans of a file that has several leave a coefficient of a component unknown, or known only roughly:
+    the file was cut short, even where an end mark was set behind. Raises what ``scans_of`` does.
+    """
+    rough = {component: [True] * _COEFFICIENTS for component in head.components}
+    for scan in scans_of(content, head):
+        count = scan.header[0] if scan.header else 0
+        if len(scan.header) < 2 * count + 4:
+            continue
+        first, last, approximation = scan.header[2 * count + 1 : 2 * count + 4]
+        if approximation & 0x0F:  # the bits of each coefficient that are still to come
+            continue
+        for component in scan.header[1 : 2 * count : 2]:
+            if component in rough:
+                rough[component][first : last + 1] = [False] * (last + 1 - first)
+    return any(any(coefficients) for coefficients in rough.values())
 
 
 def _segments(content: bytes, at: int = 2) -> Iterator[tuple[int, int, int]]:

@@ -37,6 +37,9 @@ _GREY_AND_RGB = ("1", "L", "RGB")
 _PIXEL_CHUNKS = (b"IHDR", b"PLTE", b"tRNS", b"IDAT", b"IEND")
 _ORIENTING = ((b"eXIf", b""), (b"iTXt", b"XML:com.adobe.xmp\0"), (b"zTXt", b"Raw profile type exif\0"))
 _MAX_ORIENTING_BYTES = 2**20
+_PACKED = (b"zTXt", b"iTXt", b"iCCP")
+# Pillow, for one, raises over a text or a colour profile above it.
+_MAX_METADATA_BYTES = 2**20
 # Files as programs write them have a few dozen.
 _MAX_CHUNKS = 2000
 # Of 4 KiB each, the smallest in use, they make a file larger than any limit on bytes allows.
@@ -57,10 +60,14 @@ class PngDocument(StillImage):
         self._found_chunks: dict[bytes, slice] | None = None
 
     def plain_page(self, _number: int, /) -> PlainPage | None:
-        """The file, if it is upright, of 8-bit grey or RGB, and still."""
+        """The file, if it is upright, of 8-bit grey or RGB, still, and without metadata that another reader may trip
+        over.
+        """
         chunks = self._chunks()
         is_plain = self._header.mode in ("L", "RGB") and self._bit_depth == 8
         if not is_plain or b"tRNS" in chunks or b"acTL" in chunks or self._orientation(chunks) != UPRIGHT:
+            return None
+        if _metadata_bytes(self._content) > _MAX_METADATA_BYTES:
             return None
         return PlainPage(PNG, self._size.width, self._size.height, self._content, self._look)
 
@@ -137,6 +144,37 @@ def _still_image(content: bytes) -> bytes:
         if kind == b"IEND":
             break
     return b"".join(pieces)
+
+
+def _metadata_bytes(content: bytes) -> int:
+    """What the chunks besides the pixels hold together, texts and colour profiles unpacked; counted no further than
+    just above the limit. One that is not well-formed is over it.
+    """
+    total = 0
+    for kind, place in _walk(content):
+        if kind in _PIXEL_CHUNKS:
+            continue
+        total += place.stop - place.start
+        if total > _MAX_METADATA_BYTES:
+            break
+        if kind in _PACKED:
+            total += _unpacked_bytes(kind, content[place], _MAX_METADATA_BYTES + 1 - total)
+    return total
+
+
+def _unpacked_bytes(kind: bytes, data: bytes, at_most: int) -> int:
+    """The length of a packed chunk's data, at most so many; so many for damaged ones (PNG, 11.3.2.3 and 11.3.3)."""
+    _, _, packed = data.partition(b"\0")
+    if kind == b"iTXt":
+        if packed[:1] == b"\0":
+            return 0
+        packed = packed[2:].partition(b"\0")[2].partition(b"\0")[2]
+    else:
+        packed = packed[1:]
+    try:
+        return len(zlib.decompressobj().decompress(packed, at_most))
+    except zlib.error:
+        return at_most
 
 
 def _chunks(content: bytes) -> Iterator[tuple[bytes, slice]]:

@@ -1,7 +1,8 @@
 """The chain of directories in a TIFF file: where its pages are, found without reading their pixels.
 
-Directories may overlap in a hostile file, so that all of them together are far larger than it: of each only the first
-few entries are looked at while pages are counted, and the counting ends just above the limit.
+Directories may overlap in a hostile file, so that all of them together are far larger than it, and so may the values
+that they point to: such a file or page is refused. Of each directory only the first few entries are looked at while
+pages are counted, and the counting ends just above the limit.
 
 Source: TIFF 6.0, section 2, and the BigTIFF design by libtiff.
 """
@@ -24,6 +25,9 @@ _ENTRIES_LOOKED_AT = 8
 _STRIPS_AND_TILES = (273, 279, 324, 325)
 # Tiles of 32 x 32 px at 100 megapixels. Each costs a reader about 10 microseconds.
 _MAX_STRIPS = 100_000
+# By the number of the type. A value that is larger than the file is none; two tags may share theirs.
+_TYPE_BYTES = {1: 1, 2: 1, 3: 2, 4: 4, 5: 8, 6: 1, 7: 1, 8: 2, 9: 4, 10: 8, 11: 4, 12: 8, 13: 4, 16: 8, 17: 8, 18: 8}
+_VALUES_A_BYTE = 4
 # Pillow reads these too when it loads a page: EXIF, GPS, interoperability.
 _FURTHER_DIRECTORIES = (34665, 34853, 40965)
 
@@ -80,11 +84,12 @@ def pages_of(content: bytes, layout: TiffLayout, max_pages: int) -> tuple[TiffPa
 
     Thumbnails and masks, as their directories state themselves, are no pages unless nothing else is there. A chain
     that breaks off, runs in a circle or holds far more thumbnails than pages ends with a damaged page, since what was
-    to follow is lost.
+    to follow is lost. Raises ImageUndecodable for directories that together are larger than the file.
     """
     pages: list[TiffPage] = []
     reduced: list[TiffPage] = []
     seen: set[int] = set()
+    directory_bytes = 0
     offset = _number(content, layout.header_bytes - layout.offset_bytes, layout.offset_format) or 0
     while offset and max(len(pages), len(reduced) // _DIRECTORIES_A_PAGE) <= max_pages:
         if offset in seen:
@@ -101,6 +106,9 @@ def pages_of(content: bytes, layout: TiffLayout, max_pages: int) -> tuple[TiffPa
         if next_offset is None:
             pages.append(TiffPage(offset, "its directory is cut short"))
             break
+        directory_bytes += next_at + layout.offset_bytes - offset
+        if directory_bytes > len(content):
+            raise ImageUndecodable("the TIFF is damaged: its directories overlap")
         is_page = not _subfile_type(content, first_entry, entries, layout) & _REDUCED_OR_MASK
         (pages if is_page else reduced).append(TiffPage(offset))
         offset = next_offset
@@ -111,14 +119,20 @@ def pages_of(content: bytes, layout: TiffLayout, max_pages: int) -> tuple[TiffPa
 
 def check_page(content: bytes, layout: TiffLayout, page: TiffPage) -> None:
     """Raises ImageUndecodable for a page whose directory would take a reader without bounds much time or memory: of
-    more than 100 000 strips or tiles, or with an EXIF directory of more than 4096 entries.
+    more than 100 000 strips or tiles, with an EXIF directory of more than 4096 entries, or with values that together
+    are far larger than the file.
     """
+    value_bytes = 0
     entries = _number(content, page.offset, layout.count_format) or 0
     first_entry = page.offset + struct.calcsize(layout.count_format)
     for at in range(first_entry, first_entry + entries * layout.entry_bytes, layout.entry_bytes):
         tag = _number(content, at, layout.order + "H")
         if tag in _STRIPS_AND_TILES and (_number(content, at + 4, layout.offset_format) or 0) > _MAX_STRIPS:
             raise ImageUndecodable(f"a page of the TIFF has more than {_MAX_STRIPS} strips or tiles")
+        kind = _number(content, at + 2, layout.order + "H") or 0
+        value_bytes += _TYPE_BYTES.get(kind, 0) * (_number(content, at + 4, layout.offset_format) or 0)
+        if value_bytes > _VALUES_A_BYTE * len(content):
+            raise ImageUndecodable("a page of the TIFF states values that are larger than the file")
         if tag in _FURTHER_DIRECTORIES:
             further = _number(content, at + layout.entry_bytes - layout.offset_bytes, layout.offset_format) or 0
             if (_number(content, further, layout.count_format) or 0) > _MAX_ENTRIES:

@@ -32,6 +32,8 @@ _FLAGS_AT = 20
 _ALPHA_FLAG = 0x10
 _ANIMATION_FLAG = 0x02
 _MAX_CHUNKS = 2000
+# libwebp decodes lossless images as a whole into 32 bits a pixel.
+_BYTES_A_PIXEL = 4
 
 
 class WebpDocument(StillImage):
@@ -67,7 +69,8 @@ class WebpDocument(StillImage):
 
     def _pixels(self, wish: DecodeWish, *, has_alpha: bool) -> Pixels:
         flags = cv2.IMREAD_UNCHANGED if has_alpha else cv2.IMREAD_COLOR
-        return from_opencv(decode_with_opencv(self._content, flags, _WHAT), grey=wish.grey)
+        takes_bytes = self._size.pixels * _BYTES_A_PIXEL
+        return from_opencv(decode_with_opencv(self._content, flags, _WHAT, takes_bytes=takes_bytes), grey=wish.grey)
 
     def _animated_pixels(self, wish: DecodeWish) -> Pixels:
         with reading(_WHAT):
@@ -98,4 +101,4 @@ def _stated_size(content: bytes) -> tuple[int, int]:
         return (bits & 0x3FFF) + 1, (bits >> 14 & 0x3FFF) + 1
     if kind == b"VP8 ":
         return int.from_bytes(content[26:28], "little") & 0x3FFF, int.from_bytes(content[28:30], "little") & 0x3FFF
-    raise ImageUndecodable(f"{_WHAT} is damaged: its first chunk is {kind!r}")
+    raise ImageUndecodable(f"{_WHAT} is damaged: its first chunk is none of a picture's")

@@ -104,6 +104,12 @@ def _odd() -> tuple[HostileFile, ...]:
             ),
             _PAGE,
         ),
+        refused(
+            "pdf of a jpeg 2000 cut short",
+            lambda: page_pdf(
+                whole_page, stream(jpx[:400], picture + b"/ColorSpace/DeviceRGB/Filter/JPXDecode"), resources=image
+            ),
+        ),
         read_right(
             "pdf of a jpeg 2000",
             lambda: page_pdf(

@@ -256,7 +256,7 @@ def _gif() -> tuple[HostileFile, ...]:
 
 
 def _gif_transparent() -> bytes:
-    image = marked_page().convert("L").point(lambda level: level and 1).convert("P")  # type: ignore[no-untyped-call]
+    image = marked_page().convert("L").point(lambda level: level and 1).convert("P")
     image.putpalette([0, 0, 0, 10, 10, 10])
     return encoded(image, "GIF", transparency=1)
 

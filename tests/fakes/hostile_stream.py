@@ -170,7 +170,8 @@ class HostileStream:
 
 
 def _outcome_of(answer: preprocess_pb2.NormalizeAnswer | recognition_pb2.PageAnswer) -> tuple[int, str]:
-    is_normalized = isinstance(answer, preprocess_pb2.NormalizeAnswer)
-    number = answer.page_number if isinstance(answer, preprocess_pb2.NormalizeAnswer) else answer.page
-    is_ok = answer.HasField("page") if is_normalized else answer.HasField("document")
+    if isinstance(answer, preprocess_pb2.NormalizeAnswer):
+        number, is_ok = answer.page_number, answer.HasField("page")
+    else:
+        number, is_ok = answer.page, answer.HasField("document")
     return number, "OK" if is_ok else reason_of(answer.error)

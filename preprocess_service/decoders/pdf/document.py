@@ -19,9 +19,10 @@ from preprocess_service.decoders.paged_document import (
     check_pixels,
 )
 from preprocess_service.decoders.pdf.bitmap import decoded, is_black_and_white, rendered, without_needless_colour
+from preprocess_service.decoders.pdf.image_damage import is_broken, is_cut_short, may_be_cut_short
 from preprocess_service.decoders.pdf.image_dictionary import ImageDictionaries
 from preprocess_service.decoders.pdf.resolution import Rendering, pictures_of, rendering_for
-from preprocess_service.decoders.pdf.scan import PageScan, jpeg_of, scan_of
+from preprocess_service.decoders.pdf.scan import PageScan, jpeg_of, lone_image_of, scan_of
 from preprocess_service.decoders.pixel_conversion import in_grey
 from preprocess_service.decoders.signatures import PDF
 from preprocess_service.errors import ImageUndecodable, PasswordRequired, TooManyPages
@@ -89,7 +90,8 @@ class PdfDocument:
 
     def decode(self, number: int, wish: DecodeWish = ALL, /) -> DecodedPage:
         """The page. Its ``media_type`` is the PDF's; ``steps`` tells whether it was rendered or a scan taken out, and
-        its pixels an inch. Raises ImageUndecodable, and ImageTooLargePixels where an image on it is over the limit.
+        its pixels an inch. Raises ImageUndecodable, also for a page that is nothing but a damaged image, and
+        ImageTooLargePixels where an image on it is over the limit.
         """
         opened = self._page(number)
         page = _extracted(opened, wish, self._max_pixels) if opened.scan else None
@@ -136,6 +138,10 @@ class PdfDocument:
         how = rendering_for(width_pt, height_pt, pictures, self._max_pixels)
         form = page.formenv.raw if page.formenv else None
         pixels = rendered(page.raw, form, how.size, in_grey_at_once=wish.grey and pictures.share == 0)
+        if pictures.share > 0 and (image := lone_image_of(page.raw)):
+            is_suspicious = pixels.min() == pixels.max() or may_be_cut_short(image, page.raw)
+            if is_suspicious and is_broken(image, page.raw):
+                raise _image_damage(opened.number)
         return _page_of(in_grey(pixels) if wish.grey else pixels, how.size, _render_step(how), is_lossless=True)
 
 
@@ -187,6 +193,8 @@ def _extracted(opened: _OpenPage, wish: DecodeWish, max_pixels: int) -> DecodedP
     pixels = decoded(scan.handle)
     if pixels is None or pixels.shape[:2] != (scan.size.height, scan.size.width):
         return None
+    if is_cut_short(scan.handle, opened.page.raw, pixels):
+        raise _image_damage(opened.number)
     if scan.dictionary.is_stencil:
         pixels = ~pixels  # its samples say how much is painted
     is_bilevel = scan.bits_per_pixel == 1
@@ -200,6 +208,10 @@ def _extracted(opened: _OpenPage, wish: DecodeWish, max_pixels: int) -> DecodedP
         orientation=scan.orientation,
         is_two_tone=is_bilevel and is_black_and_white(pixels),
     )
+
+
+def _image_damage(number: int) -> ImageUndecodable:
+    return ImageUndecodable(f"page {number} of the PDF is an image that is damaged or cut short")
 
 
 def _render_step(how: Rendering) -> AppliedStep:

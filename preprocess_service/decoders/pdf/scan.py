@@ -104,6 +104,20 @@ def scan_of(page: Handle, dictionaries: ImageDictionaries) -> PageScan | None:
     )
 
 
+def lone_image_of(page: Handle) -> Handle | None:
+    """The image that is all there is to be seen on the page, wherever it stands; None where there is no such thing."""
+    page_box = page_box_of(page)
+    seen: list[PlacedObject] = []
+    for looked_at, placed in enumerate(objects_of(page), 1):
+        if looked_at == MAX_OBJECTS:
+            return None
+        if _shows(placed, page_box):
+            seen.append(placed)
+        if len(seen) > 1 or (seen and seen[0].kind != pdfium.FPDF_PAGEOBJ_IMAGE):
+            return None
+    return seen[0].handle if seen and not _has_annotations(page) else None
+
+
 def raw_data_of(handle: Handle) -> bytes:
     """An image's data as they stand in the file, decrypted."""
     return _bytes_by(pdfium.FPDFImageObj_GetImageDataRaw, handle)

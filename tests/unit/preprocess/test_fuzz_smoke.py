@@ -42,6 +42,7 @@ async def test_harm_is_seen_and_its_file_kept(target: str, kind: str, detail: st
     tally = await fuzz("bmp", plan)
     assert {finding.kind for finding in tally.findings} == {kind}
     assert detail in tally.findings[0].detail
+    assert bool(tally.faults) == (kind == "unexpected")
     kept = await asyncio.to_thread(Path(tally.findings[0].path).read_bytes)
     assert kept == seeds_of("bmp")[0]
     assert tally.count(kind) == 2 or tally.executed == 2

@@ -113,3 +113,14 @@ def test_text_outside_keeps_the_whole_picture() -> None:
         cv2.putText(picture, words, (60, 70 + 45 * number), cv2.FONT_HERSHEY_SIMPLEX, 1, (10.0,), 2)
     outline = measure(picture, 1.0).outline
     assert outline is None or min(y for _, y in outline) < 40
+
+
+def test_lettering_over_a_bright_panel_is_no_edge_of_a_page() -> None:
+    """A poster's panel whose sides are full of drawings has no margin."""
+    rng = np.random.default_rng(9)
+    picture = rng.integers(40, 110, (60, 45), dtype=np.uint8).repeat(20, axis=0).repeat(20, axis=1)
+    picture[100:1100, 90:810] = _page()[100:1100, 90:810]
+    picture[85:150, 90:810] = rng.integers(150, 255, (1, 36), dtype=np.uint8).repeat(20, axis=1)
+    for left in (90, 750):
+        picture[85:1100, left : left + 60] = rng.integers(150, 255, (35, 1), dtype=np.uint8).repeat(29, axis=0)
+    assert measure(noisy(picture, 3, 9), 1.0).outline is None

@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from pathlib import Path
+
+import cv2
 import numpy as np
 import pytest
 
@@ -132,3 +136,70 @@ def test_light_text_on_a_dark_screen_is_measured_as_its_negative() -> None:
     dark, light = measure(255 - page, 1.0), measure(page, 1.0)
     assert dark.text_height_px == pytest.approx(light.text_height_px, rel=0.05)
     assert dark.contrast == pytest.approx(light.contrast, rel=0.1)
+
+
+def _uniform(rng: np.random.Generator, shape: tuple[int, int]) -> Pixels:
+    return rng.integers(0, 256, shape, dtype=np.uint8)
+
+
+def _gaussian(rng: np.random.Generator, shape: tuple[int, int]) -> Pixels:
+    return np.clip(128 + rng.normal(0, 60, shape), 0, 255).astype(np.uint8)
+
+
+def _on_white(rng: np.random.Generator, shape: tuple[int, int]) -> Pixels:
+    return np.clip(250 + rng.normal(0, 30, shape), 0, 255).astype(np.uint8)
+
+
+def _two_tone(rng: np.random.Generator, shape: tuple[int, int]) -> Pixels:
+    return rng.integers(0, 2, shape, dtype=np.uint8) * np.uint8(255)
+
+
+def _specks(rng: np.random.Generator, shape: tuple[int, int]) -> Pixels:
+    return np.where(rng.random(shape) < 0.02, 0, 255).astype(np.uint8)
+
+
+@pytest.mark.parametrize("drawn", [_uniform, _gaussian, _on_white, _two_tone, _specks])
+@pytest.mark.parametrize("shape", [(500, 400), (1754, 1240), (800, 1700)])
+def test_noise_has_neither_characters_nor_lines(
+    drawn: Callable[[np.random.Generator, tuple[int, int]], Pixels], shape: tuple[int, int]
+) -> None:
+    """Crumbs of noise are no text: no height, no contrast, no blur, no angle, no turn."""
+    measures = measure(drawn(np.random.default_rng(7), shape), 1.0)
+    assert (measures.text_height_px, measures.contrast, measures.blur, measures.skew_deg) == (None, None, None, None)
+    assert measures.quarter_turns in (0, None)
+
+
+@pytest.mark.parametrize("grain_px", [0.7, 1.5, 5.0])
+@pytest.mark.parametrize("levels", [3.0, 20.0, 45.0])
+def test_grain_has_no_characters(grain_px: float, levels: float) -> None:
+    """A coarse grain falls into many pieces, but they form no lines; a faint one has no contrast to be raised."""
+    clouds = cv2.GaussianBlur(np.random.default_rng(8).normal(0, 1, (1754, 1240)), (0, 0), grain_px)
+    measures = measure(np.clip(190 + clouds / clouds.std() * levels, 0, 255).astype(np.uint8), 1.0)
+    assert measures.text_height_px is None
+    assert measures.skew_deg is None
+    assert measures.contrast is None or levels > 10
+
+
+@pytest.mark.parametrize("size", [14, 20, 28, 44])
+@pytest.mark.parametrize(("ink", "sigma"), [(170, 4.0), (170, 8.0), (170, 14.0), (185, 4.0), (185, 8.0), (20, 25.0)])
+def test_the_height_of_faint_text_in_noise_is_told_to_three_tenths_or_not_at_all(
+    size: int, ink: int, sigma: float
+) -> None:
+    """What noise leaves of characters is not taken for small ones."""
+    page = noisy(_page(size=size, ink=ink, paper=200, lines=15), sigma, 4)
+    height = measure(page, 1.0).text_height_px
+    assert height is None or height / size == pytest.approx(0.76, rel=0.3)
+
+
+@pytest.mark.parametrize("sigma", [4.0, 8.0])
+def test_the_height_of_faint_text_is_told_while_noise_lets_it(sigma: float) -> None:
+    """Strokes of 30 levels stand out from a noise of up to 8."""
+    height = measure(noisy(_page(size=28, ink=170, paper=200, lines=15), sigma, 4), 1.0).text_height_px
+    assert height is not None
+    assert height / 28 == pytest.approx(0.76, rel=0.15)
+
+
+def test_a_photo_of_a_dark_wall_has_no_uneven_paper() -> None:
+    """Where no smooth surface fits, nothing is told of light."""
+    sign = cv2.imread(str(Path(__file__).parents[3] / "samples" / "door_sign.jpg"), cv2.IMREAD_GRAYSCALE)
+    assert measure(np.asarray(sign, np.uint8), 1.0).unevenness is None

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import tracemalloc
+import zlib
 from collections.abc import Callable
 
 import numpy as np
@@ -20,6 +21,7 @@ from preprocess_service.errors import (
 )
 from preprocess_service.model import Source, SourceLimits
 from tests.fakes.documents import heic_of
+from tests.fakes.hostile_file import deflated_zeros
 from tests.fakes.images import (
     UNREAD_FORMATS,
     bmp_bomb,
@@ -110,36 +112,38 @@ def test_a_truncated_file_is_not_passed_on(name: str) -> None:
             check(content[:cut])
 
 
-@pytest.mark.parametrize("reading_way", [read, check])
-@pytest.mark.parametrize("share", [0.1, 0.5, 0.95])
-@pytest.mark.parametrize("mode", ["L", "RGB"])
-def test_a_jpeg_whose_end_is_made_up_is_refused(
-    share: float, mode: str, reading_way: Callable[[bytes], object]
-) -> None:
-    """An end mark set behind a cut does not pass the grey filling off as the page."""
-    content = encoded(photo(300, 200).convert(mode), "JPEG")
-    start = content.index(b"\xff\xda") + 14
-    cut = start + int((len(content) - start) * share)
-    with pytest.raises(ImageUndecodable, match="ends before its last row"):
-        reading_way(content[:cut] + b"\xff\xd9")
+def _text_chunk(kind: bytes, mebibytes: int) -> bytes:
+    starts = {b"zTXt": b"Comment\0\0", b"iCCP": b"profile\0\0", b"iTXt": b"Comment\0\1\0\0\0"}
+    return png_chunk(kind, starts[kind] + deflated_zeros(mebibytes))
 
 
-@pytest.mark.parametrize("options", [{}, {"progressive": True}, {"restart_marker_rows": 1}])
-def test_a_jpeg_that_ends_in_the_filling_grey_is_read(options: dict[str, object]) -> None:
-    """A page whose last corner really is middle grey is no damaged page."""
-    picture = photo(101, 75)
-    picture.paste((128, 128, 128), (40, 30, 101, 75))
-    content = encoded(picture, "JPEG", **options)
-    check(content)
-    assert read(content)[-1, -1].tolist() == [128, 128, 128]
+@pytest.mark.parametrize(
+    "chunks",
+    [
+        _text_chunk(b"zTXt", 2),
+        _text_chunk(b"iTXt", 2),
+        _text_chunk(b"iCCP", 2),
+        _text_chunk(b"zTXt", 1) * 80,
+        png_chunk(b"zTXt", b"Comment\0\0no zlib"),
+        png_chunk(b"tEXt", b"Comment\0" + b"a" * 2_000_000),
+        png_chunk(b"abCd", bytes(600_000)) * 2,
+    ],
+    ids=["zTXt", "iTXt", "iCCP", "many texts", "damaged text", "long text", "unknown chunks"],
+)
+def test_a_png_with_metadata_that_other_readers_trip_over_is_not_passed_on(chunks: bytes) -> None:
+    """Such a file is decoded, and so made new, instead; its pixels are what they were."""
+    content = with_inserted(WHOLE_FILES["png"], 33, chunks)
+    assert open_document(Source(content), LIMITS).plain_page(1) is None
+    assert np.array_equal(read(content), read(WHOLE_FILES["png"]))
 
 
-def test_a_jpeg_with_thousands_of_scans_is_refused() -> None:
-    """Empty scans, each of which would cost a pass over the image, are counted first."""
-    content = encoded(photo(), "JPEG", progressive=True)
-    scan = content[content.rindex(b"\xff\xda") : -2]
-    with pytest.raises(ImageUndecodable, match="scans"):
-        read(content[:-2] + scan * 300 + b"\xff\xd9")
+def test_a_png_with_the_metadata_of_every_day_is_passed_on() -> None:
+    """A colour profile, a comment and a text of some kilobytes are no reason to make a file new."""
+    texts = (b"zTXt", b"Comment\0\0" + zlib.compress(b"a" * 9000)), (b"iTXt", b"Comment\0\0\0\0\0" + b"a" * 9000)
+    chunks = b"".join(
+        png_chunk(kind, data) for kind, data in (*texts, (b"iCCP", b"p\0\0" + zlib.compress(b"b" * 3000)))
+    )
+    check(with_inserted(WHOLE_FILES["png"], 33, chunks))
 
 
 def test_a_png_with_a_wrong_checksum_is_refused() -> None:

@@ -7,6 +7,7 @@ from collections.abc import Callable
 
 import numpy as np
 import pytest
+from PIL import Image
 
 from preprocess_service.decoders.opening import open_document
 from preprocess_service.decoders.paged_document import DecodeWish
@@ -140,18 +141,69 @@ def test_a_page_of_many_objects_is_looked_at_within_bounds() -> None:
     "entries",
     [
         "/Width 0/Height 0",
-        "/Width -5/Height 4",
         "/Width 400/Height 560/Length 0",
         "/Width 400/Height 560/BitsPerComponent 77",
         "/Width 400/Height 560/ColorSpace/Nothing",
         "/Width 400/Height 560/Filter[/FlateDecode/FlateDecode/FlateDecode]",
-        "/Width 400/Height 560/Filter/JBIG2Decode",
+        "/Width 400/Height 560/Filter/JPXDecode",
     ],
 )
-def test_an_image_that_makes_no_sense_ends_no_page(entries: str) -> None:
-    """A page whose only image cannot be decoded is rendered without it, or refused."""
+def test_an_image_that_makes_no_sense_is_no_blank_page(entries: str) -> None:
+    """A page whose only image cannot be decoded is refused; with something else on it, it is rendered without."""
     stream = PdfStream(f"/Type/XObject/Subtype/Image/ColorSpace/DeviceGray/BitsPerComponent 8{entries}", b"\1\2\3" * 99)
-    assert read_all(pdf_of(scan_page(stream))) in (0, 1)
+    assert read_all(pdf_of(scan_page(stream), scan_page(stream, after=b"9 9 99 99 re f"))) == 1
+
+
+def test_an_image_of_less_than_nothing_is_too_large() -> None:
+    """A negative width is what pdfium takes it for: billions of pixels, which are not drawn."""
+    stream = PdfStream("/Type/XObject/Subtype/Image/ColorSpace/DeviceGray/BitsPerComponent 8/Width -5/Height 4", b"1")
+    with pytest.raises(ImageTooLargePixels):
+        open_document(Source(pdf_of(scan_page(stream))), SMALL).decode(1)
+
+
+CUT_SCANS = {
+    "rgb": image_stream(photo(400, 560)),
+    "grey": image_stream(photo(400, 560).convert("L")),
+    "two tones": image_stream(photo(400, 560).convert("1")),
+    "fax": image_stream(photo(400, 560).convert("1"), "CCITTFaxDecode"),
+    "jpeg 2000": image_stream(photo(400, 560), "JPXDecode"),
+    "jpeg": image_stream(photo(400, 560), "DCTDecode"),
+    "cmyk jpeg": image_stream(photo(400, 560).convert("CMYK"), "DCTDecode"),
+}
+
+
+@pytest.mark.parametrize("place", [None, "200 0 0 280 50 60"], ids=["whole page", "with margins"])
+@pytest.mark.parametrize("share", [0.0, 0.05, 0.5, 0.95])
+@pytest.mark.parametrize("name", CUT_SCANS)
+def test_a_page_of_a_cut_scan_is_refused(name: str, share: float, place: str | None) -> None:
+    """Of a page that is one image whose data break off, no half is given; the next page is read."""
+    whole = CUT_SCANS[name]
+    cut = PdfStream(whole.entries, whole.data[: int(len(whole.data) * share)])
+    pages = [scan_page(stream, size_pt=(300, 420), matrix=place) for stream in (cut, whole)]
+    document = open_document(Source(pdf_of(*pages)), SMALL)
+    with pytest.raises(ImageUndecodable, match=r"damaged|cut short"):
+        document.decode(1)
+    assert document.decode(2).pixels.size
+
+
+@pytest.mark.parametrize("colour", [0, 128, 255])
+@pytest.mark.parametrize("name", ["FlateDecode", "CCITTFaxDecode", "JPXDecode", "DCTDecode"])
+def test_a_page_of_one_colour_is_no_damage(name: str, colour: int) -> None:
+    """A scan that is white, grey or black to its end is what it is."""
+    mode = "1" if name.startswith("CCITT") else "L"
+    picture = Image.new("L", (400, 560), colour).convert(mode, dither=Image.Dither.NONE)
+    document = open_document(Source(pdf_of(scan_page(image_stream(picture, name), size_pt=(300, 420)))), SMALL)
+    assert abs(float(document.decode(1).pixels.mean()) - np.asarray(picture.convert("L")).mean()) < 3
+
+
+@pytest.mark.parametrize(("name", "end"), [("DCTDecode", 2), ("CCITTFaxDecode", 3)])
+def test_a_white_page_whose_writer_left_the_end_mark_out_is_read(name: str, end: int) -> None:
+    """Without an end mark, a white last row is believed."""
+    picture = Image.new("1" if name.startswith("CCITT") else "L", (400, 560), 255)
+    whole = image_stream(picture, name)
+    cut = PdfStream(whole.entries, whole.data[:-end])
+    pages = [scan_page(cut, size_pt=(300, 420), matrix=place) for place in (None, "200 0 0 280 50 60")]
+    assert read_all(pdf_of(*pages)) == 2
 
 
 def test_a_content_stream_that_inflates_a_thousandfold_is_read() -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import re
 import struct
 
 import numpy as np
@@ -147,8 +148,11 @@ def test_a_tiff_without_pages_is_undecodable() -> None:
         open_document(Source(b"II*\0" + bytes(4)), LIMITS)
 
 
-def test_overlapping_directories_are_walked_within_bounds(monkeypatch: pytest.MonkeyPatch) -> None:
-    """3000 directories of 4096 entries each in 85 KB cost a few looks a directory, up to the limit on pages."""
+@pytest.mark.parametrize("directories", [3, 100, 1900, 3000])
+def test_overlapping_directories_are_refused_at_once(directories: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Directories of 4096 entries each, 12 bytes apart, are damage as soon as they are larger than the file: each of
+    their pages would cost a reader 45 ms.
+    """
     looks: list[int] = []
     look = tiff_directory._number
 
@@ -157,10 +161,38 @@ def test_overlapping_directories_are_walked_within_bounds(monkeypatch: pytest.Mo
         return look(content, at, number_format)
 
     monkeypatch.setattr(tiff_directory, "_number", counted)
-    with pytest.raises(TooManyPages) as caught:
-        open_document(Source(tiff_of_overlapping_directories(3000)), LIMITS)
-    assert caught.value.metadata["value"] == "2001"
-    assert len(looks) <= 2001 * 12
+    with pytest.raises(ImageUndecodable, match="directories overlap"):
+        open_document(Source(tiff_of_overlapping_directories(directories)), LIMITS)
+    assert len(looks) <= 3 * 12
+
+
+def test_as_many_directories_as_a_file_can_hold_are_pages() -> None:
+    """A file of nothing but directories, side by side, has that many pages."""
+    content = tiff_pages(*[Image.new("1", (1, 1))] * 50)
+    assert open_document(Source(content), LIMITS).page_count == 50
+
+
+def test_values_larger_than_the_file_are_damage() -> None:
+    """A directory whose entries all point to the same large value is not read."""
+    content = bytearray(tiff_pages(photo(20, 10)))
+    directory = directories(bytes(content))[0]
+    for number in range(6):
+        struct.pack_into("<HHLL", content, directory + 2 + 12 * number, 60_000 + number, 1, len(content) - 8, 8)
+    with pytest.raises(ImageUndecodable, match="larger than the file"):
+        open_document(Source(bytes(content)), LIMITS).decode(1)
+
+
+def test_a_refusal_quotes_no_bytes_of_the_file() -> None:
+    """What a library says of a damaged page is told as plain text, without the bytes that it quotes."""
+    content = bytearray(tiff_pages(photo(20, 10)))
+    directory = directories(bytes(content))[0]
+    for at in range(directory + 2, next_pointer_of(bytes(content), directory), 12):
+        if struct.unpack_from("<H", content, at)[0] == 258:
+            struct.pack_into("<HHL4s", content, at, 258, 2, 4, b"\xe4\x00'\x07")
+    with pytest.raises(ImageUndecodable) as caught:
+        open_document(Source(bytes(content)), LIMITS).decode(1)
+    assert re.fullmatch(r"[ -~]+", str(caught.value))
+    assert "\\x" not in str(caught.value)
 
 
 def test_thumbnails_without_end_are_damage() -> None:
