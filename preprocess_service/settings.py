@@ -27,10 +27,10 @@ class PreprocessSettings(ServerSettings):
         default_factory=lambda: max(1, os.cpu_count() or 1), ge=1, description="Processes that decode and make pages."
     )
     worker_max_bytes: int = Field(
-        default=640 * MIB,
+        default=512 * MIB,
         ge=64 * MIB,
-        description="Memory that a page may take in its worker, beyond the 75 MB of an idle one. A colour page of "
-        "100 megapixels takes 620 MB; a page that needs more fails.",
+        description="Memory that a page may take in its worker, beyond the 60 MB of an idle one; one that needs more "
+        "fails. JPEGs and PNGs of more than 64 megapixels are read in grey, and fit.",
     )
     page_time_limit_s: float = Field(
         default=30.0, gt=0, description="A page that takes longer to decode and make fails; its worker is replaced."

@@ -12,6 +12,7 @@ from PIL import JpegImagePlugin
 from preprocess_service.decoders.jpeg_segments import head_of, lacks_scans, scans_of
 from preprocess_service.decoders.paged_document import (
     ALL,
+    MAX_COLOUR_PIXELS,
     UPRIGHT,
     DecodedPage,
     DecodeWish,
@@ -121,7 +122,8 @@ class JpegDocument(StillImage):
             raise ImageUndecodable(f"{_WHAT} is cut short: scans that refine it are missing")
 
     def _plain_pixels(self, grey: bool, reduction: int) -> Pixels:
-        return self._decoded_whole((_GREY if grey or self._mode == "L" else _COLOUR)[reduction])
+        grey = grey or self._mode == "L" or self._size.pixels // reduction**2 > MAX_COLOUR_PIXELS
+        return self._decoded_whole((_GREY if grey else _COLOUR)[reduction])
 
     def _other_pixels(self, grey: bool) -> Pixels:
         with reading(_WHAT):

@@ -23,6 +23,10 @@ from preprocess_service.model import AppliedStep, Size
 Pixels = npt.NDArray[np.uint8]
 """Height x width grey, or height x width x 3 in the order blue, green, red."""
 
+MAX_COLOUR_PIXELS = 64_000_000
+"""A JPEG or PNG of more is decoded in grey, whatever is wished: OpenCV holds an image twice for a moment, and 600 MB
+are too much for one page."""
+
 UPRIGHT = 1
 """The EXIF orientation of a page that needs no turning."""
 

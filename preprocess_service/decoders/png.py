@@ -12,6 +12,7 @@ from PIL import PngImagePlugin
 
 from preprocess_service.decoders.paged_document import (
     ALL,
+    MAX_COLOUR_PIXELS,
     UPRIGHT,
     DecodedPage,
     DecodeWish,
@@ -108,6 +109,9 @@ class PngDocument(StillImage):
         # OpenCV reads every PNG and refuses a short stream, which Pillow fills up; but it knows no transparent colour
         # of grey or RGB images, so Pillow reads these once more.
         content = _still_image(self._content)
+        is_plain = self._header.mode == "RGB" and self._bit_depth == 8 and not reread
+        if is_plain and (wish.grey or self._size.pixels > MAX_COLOUR_PIXELS):
+            return decode_with_opencv(content, cv2.IMREAD_GRAYSCALE, _WHAT).astype(np.uint8, copy=False)
         unchanged = decode_with_opencv(content, cv2.IMREAD_UNCHANGED, _WHAT)
         if not reread:
             return from_opencv(unchanged, grey=wish.grey)

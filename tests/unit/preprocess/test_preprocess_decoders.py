@@ -368,3 +368,15 @@ def test_a_turned_tiff_tells_its_size_as_stored() -> None:
     assert page.is_turned
     assert page.size == Size(64, 96)
     assert page.pixels.shape[:2] == (64, 96)
+
+
+@pytest.mark.parametrize("file_format", ["JPEG", "PNG"])
+def test_a_page_too_large_for_colour_is_read_in_grey(file_format: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Above the limit on colour a page comes in grey though colour was wished, and below it in colour."""
+    module = f"preprocess_service.decoders.{file_format.lower()}.MAX_COLOUR_PIXELS"
+    picture = photo(96, 64)
+    shapes = []
+    for limit in (96 * 64, 96 * 64 - 1):
+        monkeypatch.setattr(module, limit)
+        shapes.append(open_document(Source(encoded(picture, file_format)), SourceLimits()).decode(1).pixels.shape)
+    assert shapes == [(64, 96, 3), (64, 96)]
