@@ -24,8 +24,8 @@ class Pipeline:
         """The pages from ``first_page`` to ``last_page`` (1 is the first; None, or one that is not there: the file's
         last), in order.
 
-        Of a file of several pages as many are made side by side as there are workers, and so many at the most are made
-        and wait while the caller holds the one before them.
+        Of a file of several pages one more is begun than there are workers, so that none of these waits for the page
+        that is to come first; so many at the most are made and wait while the caller holds the one before them.
 
         Raises, before any page, what concerns the file as a whole: ImageEmpty, ImageUndecodable, PasswordRequired,
         FormatUnsupported, ImageTooLargeBytes, ImageTooLargePixels, TooManyPages, PageOutOfDocument; for a file of one
@@ -44,7 +44,7 @@ class Pipeline:
                 await document.wait_opened(ahead[0])
                 last = document.page_count if last_page is None else min(last_page, document.page_count)
                 to_begin = iter(range(first_page + 1, last + 1))
-                for number in islice(to_begin, self._workers.count - 1):
+                for number in islice(to_begin, self._workers.count):
                     begin(number)
                 while ahead:
                     await asyncio.wait({ahead[0]})

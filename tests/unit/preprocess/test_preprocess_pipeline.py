@@ -192,16 +192,16 @@ def begun(workers: PageWorkers, monkeypatch: pytest.MonkeyPatch) -> list[int]:
     return numbers
 
 
-async def test_as_many_pages_are_made_ahead_as_there_are_workers(workers: PageWorkers, begun: list[int]) -> None:
-    """While the caller holds a page the next two are made by two workers, and the one after them is not begun."""
-    pages = Pipeline(workers).pages(Source(wide_pages(40, 41, 42, 43, 44, 45)), UNTOUCHED)
+async def test_one_page_more_is_made_ahead_than_there_are_workers(workers: PageWorkers, begun: list[int]) -> None:
+    """While the caller holds a page the next three are asked of two workers, and the one after them is not."""
+    pages = Pipeline(workers).pages(Source(wide_pages(40, 41, 42, 43, 44, 45, 46)), UNTOUCHED)
     async with aclosing(pages):
         for number in (1, 2, 3):
             assert (await anext(pages)).number == number
             await settle()
-            assert begun == list(range(1, number + 3))
+            assert begun == list(range(1, number + 4))
     await settle()
-    assert begun == [1, 2, 3, 4, 5]
+    assert begun == [1, 2, 3, 4, 5, 6]
 
 
 _DIES_AT_EVERY_PAGE = """
