@@ -124,3 +124,14 @@ def test_a_jpeg_with_thousands_of_scans_is_refused() -> None:
     scan = content[content.rindex(b"\xff\xda") : -2]
     with pytest.raises(ImageUndecodable, match="scans"):
         read(content[:-2] + scan * 300 + b"\xff\xd9")
+
+
+@pytest.mark.parametrize("mode", ["L", "RGB"])
+def test_components_of_no_samples_are_damage(mode: str) -> None:
+    """A file of several scans whose frame states sampling factors of 0 is refused like any damaged one."""
+    content = bytearray(encoded(photo().convert(mode), "JPEG", progressive=True))
+    frame = content.index(b"\xff\xc2")
+    for component in range(content[frame + 9]):
+        content[frame + 11 + 3 * component] = 0
+    with pytest.raises(ImageUndecodable):
+        read(bytes(content))
