@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -14,6 +13,7 @@ from PIL import Image, ImageDraw, ImageFont
 from ocrmux.ocr.v1.document_pb2 import Page
 from ocrmux.ocr.v1.geometry_pb2 import Polygon
 from ocrmux_client.page_pictures import page_picture
+from ocrmux_client.picture_names import PictureNames
 
 BIG_PIXELS = 4_000_000
 _FINE_PIXELS = 2_000_000  # up to here outlines are smoothed by drawing them at twice the size
@@ -39,15 +39,13 @@ class _Box:
 
 
 class Annotator:
-    """Draws pages into ``folder``, which is made if it does not stand yet.
-
-    ``root`` is the folder below which the sources lie: the pictures are named by the path from there, so that no two
-    sources get one name. ``password`` opens encrypted documents.
+    """Draws pages into ``folder``, which is made if it does not stand yet; the pictures are named after sources below
+    ``root``. ``password`` opens encrypted documents.
     """
 
     def __init__(self, folder: Path, root: Path, password: str = "") -> None:
         self._folder = folder
-        self._root = root
+        self._names = PictureNames(root)
         self._password = password
 
     def draw(self, source: Path, page: Page, page_count: int | None) -> Path:
@@ -56,24 +54,13 @@ class Annotator:
         """
         picture = annotated(page_picture(source, page.number, page.size, self._password), page)
         big = picture.width * picture.height > BIG_PIXELS
-        numbered = f".page-{page.number}" if page_count != 1 else ""
-        target = self._folder / f"{self._stem(source)}{numbered}{'.jpg' if big else '.png'}"
+        target = self._folder / self._names.name(source, page.number, page_count, ".jpg" if big else ".png")
         self._folder.mkdir(parents=True, exist_ok=True)
         if big:
             picture.save(target, quality=90)
         else:
             picture.save(target, compress_level=4)
         return target
-
-    def _stem(self, source: Path) -> str:
-        absolute = source.absolute()
-        digest = hashlib.blake2s(str(absolute).encode("utf-8", "surrogateescape"), digest_size=4).hexdigest()
-        if not absolute.is_relative_to(self._root) or ".." in absolute.parts:
-            return f"{_cut(source.name)}~{digest}"
-        parts = absolute.relative_to(self._root).parts
-        stem = "__".join(parts)
-        unambiguous = tuple(stem.split("__")) == parts and "~" not in stem and _cut(stem) == stem
-        return stem if unambiguous else f"{_cut(stem)}~{digest}"
 
 
 def annotated(image: Image.Image, page: Page) -> Image.Image:
@@ -188,11 +175,3 @@ def _tag(pen: ImageDraw.ImageDraw, box: _Box, font: Font, size: tuple[int, int])
 def _height_px(box: _Box) -> float:
     (x0, y0), (x3, y3) = box.corners[0], box.corners[-1]
     return math.hypot(x3 - x0, y3 - y0)
-
-
-def _cut(name: str) -> str:
-    """The name, its middle left out where it is too long for a file name with additions."""
-    encoded = name.encode("utf-8", "surrogateescape")
-    if len(encoded) <= 180:
-        return name
-    return encoded[:80].decode("utf-8", "ignore") + "…" + encoded[-80:].decode("utf-8", "ignore")

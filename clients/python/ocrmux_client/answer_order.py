@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from ocrmux.ocr.v1.recognition_pb2 import PageAnswer
+from typing import Generic
+
+from ocrmux_client.stream_dialect import AnswerT
 
 
-class AnswerOrder:
+class AnswerOrder(Generic[AnswerT]):
     """Holds answers back until every earlier item has its last one. Plain state, no waiting.
 
     What it holds is bounded by whoever starts items: see ``lag``.
@@ -15,7 +17,7 @@ class AnswerOrder:
         self._ordered = ordered
         self._head = 0
         self._started = 0
-        self._held: dict[int, list[PageAnswer]] = {}
+        self._held: dict[int, list[AnswerT]] = {}
         self._finished: set[int] = set()
 
     @property
@@ -28,7 +30,7 @@ class AnswerOrder:
         self._started += 1
         return self._started - 1
 
-    def take(self, place: int, answer: PageAnswer) -> list[PageAnswer]:
+    def take(self, place: int, answer: AnswerT) -> list[AnswerT]:
         """The answers that may be given out now that this one is here."""
         if not self._ordered:
             return [answer]

@@ -1,4 +1,4 @@
-"""The command line: ``ocrmux recognize``, ``serve`` and ``providers``."""
+"""The command line: ``ocrmux recognize``, ``normalize``, ``serve`` and ``providers``."""
 
 from __future__ import annotations
 
@@ -9,14 +9,20 @@ from pathlib import Path
 from typing import Annotated, NoReturn
 
 import typer
-from rich.console import Console
 
+from ocrmux_client import cli_options as options
 from ocrmux_client import commands
-from ocrmux_client.commands import ExitStatus
+from ocrmux_client.cli_options import FLAG, OUTPUT, READING, RUNNING, parsed_overrides, parsed_region
+from ocrmux_client.consoles import error_console, say, silence_stdout
 from ocrmux_client.errors import OcrMuxError, ServicesNotRunning, UsageProblem
+from ocrmux_client.exit_status import ExitStatus
 from ocrmux_client.exporters import OutputFormat, format_for, format_named
-from ocrmux_client.items import PROFILES, CacheUse, Feature, ReadingConfig, Region
+from ocrmux_client.files_command import FilesCommand
+from ocrmux_client.items import CacheUse, Feature, NormalizingConfig, ReadingConfig
+from ocrmux_client.normalize_command import NormalizeCommand, TellingFormat
+from ocrmux_client.normalizing_run import NormalizingOrder
 from ocrmux_client.reading_run import ReadingOrder
+from ocrmux_client.recognize_command import RecognizeCommand
 from ocrmux_client.stream_policy import StreamPolicy
 from ocrmux_client.target_address import checked_target
 
@@ -28,8 +34,6 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-_READING, _OUTPUT, _RUNNING = "What and how to read", "Output", "Running"
-_FLAG = ""  # what the help shows as a flag's value
 
 
 def main() -> None:
@@ -43,10 +47,10 @@ def _end_with(run: Callable[[], ExitStatus]) -> NoReturn:
     try:
         status = run()
     except (UsageProblem, ServicesNotRunning, OcrMuxError) as error:
-        Console(stderr=True, highlight=False).print(f"ocrmux: {error}", markup=False, soft_wrap=True)
+        say(error_console(), f"ocrmux: {error}")
         status = ExitStatus.NOT_STARTED
     except BrokenPipeError:
-        commands.silence_stdout()
+        silence_stdout()
         status = ExitStatus.OK
     except KeyboardInterrupt:
         status = ExitStatus.INTERRUPTED
@@ -79,7 +83,7 @@ def _root(
     version: Annotated[
         bool,
         typer.Option(
-            "--version", metavar=_FLAG, callback=_print_version, is_eager=True, help="Print the version and exit."
+            "--version", metavar=FLAG, callback=_print_version, is_eager=True, help="Print the version and exit."
         ),
     ] = False,
 ) -> None:
@@ -88,12 +92,7 @@ def _root(
 
 @app.command()
 def recognize(
-    paths: Annotated[
-        list[str],
-        typer.Argument(
-            metavar="PATH", help="A file, a folder (recursively), a glob, or - for paths on standard input."
-        ),
-    ],
+    paths: options.Paths,
     feature: Annotated[
         Feature,
         typer.Option(
@@ -101,51 +100,40 @@ def recognize(
             parser=_parsed_feature,
             show_default=False,
             help="What to read; text if not said.",
-            rich_help_panel=_READING,
+            rich_help_panel=READING,
         ),
     ] = Feature.TEXT,
     lang: Annotated[
         list[str] | None,
         typer.Option(
-            metavar="LANG", help="Languages to expect (BCP 47), repeated or parted by commas.", rich_help_panel=_READING
+            metavar="LANG", help="Languages to expect (BCP 47), repeated or parted by commas.", rich_help_panel=READING
         ),
     ] = None,
     provider: Annotated[
-        str, typer.Option(metavar="NAME", help="Who reads; see `ocrmux providers`.", rich_help_panel=_READING)
+        str, typer.Option(metavar="NAME", help="Who reads; see `ocrmux providers`.", rich_help_panel=READING)
     ] = "",
     route: Annotated[
-        str, typer.Option(metavar="NAME", help="The route of providers to take.", rich_help_panel=_READING)
+        str, typer.Option(metavar="NAME", help="The route of providers to take.", rich_help_panel=READING)
     ] = "",
     region: Annotated[
         list[str] | None,
-        typer.Option(metavar="X,Y,W,H", help="Read only here, pixels; repeatable.", rich_help_panel=_READING),
+        typer.Option(metavar="X,Y,W,H", help="Read only here, pixels; repeatable.", rich_help_panel=READING),
     ] = None,
-    profile: Annotated[
-        str,
-        typer.Option(
-            metavar="|".join(PROFILES),
-            help="How pages are prepared. auto: as they and the engine that reads them need it.",
-            rich_help_panel=_READING,
-        ),
-    ] = "",
-    password: Annotated[
-        str,
-        typer.Option(
-            metavar="TEXT", envvar="OCRMUX_PASSWORD", help="Opens encrypted documents.", rich_help_panel=_READING
-        ),
-    ] = "",
+    profile: options.Profile = "",
+    overrides: options.Overrides = None,
+    password: options.Password = "",
     no_cache: Annotated[
         bool,
-        typer.Option("--no-cache", metavar=_FLAG, help="Neither use nor fill the cache.", rich_help_panel=_READING),
+        typer.Option("--no-cache", metavar=FLAG, help="Neither use nor fill the cache.", rich_help_panel=READING),
     ] = False,
     refresh: Annotated[
         bool,
-        typer.Option("--refresh", metavar=_FLAG, help="Read anew and keep the new results.", rich_help_panel=_READING),
+        typer.Option("--refresh", metavar=FLAG, help="Read anew and keep the new results.", rich_help_panel=READING),
     ] = False,
     timeout: Annotated[
-        float | None, typer.Option(metavar="SECONDS", min=0.001, help="Seconds for one item.", rich_help_panel=_READING)
+        float | None, typer.Option(metavar="SECONDS", min=0.001, help="Seconds for one item.", rich_help_panel=READING)
     ] = None,
-    out: Annotated[str, typer.Option(metavar="FILE|-", help="Where results go.", rich_help_panel=_OUTPUT)] = "-",
+    out: Annotated[str, typer.Option(metavar="FILE|-", help="Where results go.", rich_help_panel=OUTPUT)] = "-",
     output_format: Annotated[
         OutputFormat | None,
         typer.Option(
@@ -153,56 +141,41 @@ def recognize(
             metavar="|".join(known.value for known in OutputFormat),
             parser=_parsed_format,
             help="Default: by the suffix of --out, else jsonl.",
-            rich_help_panel=_OUTPUT,
+            rich_help_panel=OUTPUT,
         ),
     ] = None,
     annotate: Annotated[
         Path | None,
-        typer.Option(metavar="DIR", help="Write each page with its boxes drawn here.", rich_help_panel=_OUTPUT),
+        typer.Option(metavar="DIR", help="Write each page with its boxes drawn here.", rich_help_panel=OUTPUT),
     ] = None,
     resume: Annotated[
         bool,
         typer.Option(
-            "--resume", metavar=_FLAG, help="Skip what the JSONL file --out already holds.", rich_help_panel=_OUTPUT
+            "--resume", metavar=FLAG, help="Skip what the JSONL file --out already holds.", rich_help_panel=OUTPUT
         ),
     ] = False,
     ordered: Annotated[
         bool,
         typer.Option(
             "--ordered/--unordered",
-            metavar=_FLAG,
+            metavar=FLAG,
             help="In the order of the sources, or as ready.",
-            rich_help_panel=_OUTPUT,
+            rich_help_panel=OUTPUT,
         ),
     ] = True,
-    target: Annotated[
-        str,
-        typer.Option(
-            metavar="HOST:PORT",
-            help="A running preprocess service. Without it, the services are started for this run.",
-            rich_help_panel=_RUNNING,
-        ),
-    ] = "",
-    concurrency: Annotated[
-        int, typer.Option(metavar="N", min=1, max=1024, help="Files on their way at once.", rich_help_panel=_RUNNING)
-    ] = 8,
+    target: options.PreprocessTarget = "",
+    concurrency: options.Concurrency = 8,
     digest_first: Annotated[
         bool,
         typer.Option(
             "--digest-first",
-            metavar=_FLAG,
+            metavar=FLAG,
             help="Ask the cache by hash before sending a file.",
-            rich_help_panel=_RUNNING,
+            rich_help_panel=RUNNING,
         ),
     ] = False,
-    quiet: Annotated[
-        bool,
-        typer.Option("--quiet", "-q", metavar=_FLAG, help="No progress bar and no summary.", rich_help_panel=_RUNNING),
-    ] = False,
-    verbose: Annotated[
-        bool,
-        typer.Option("--verbose", "-v", metavar=_FLAG, help="Tell of connections and logs.", rich_help_panel=_RUNNING),
-    ] = False,
+    quiet: options.Quiet = False,
+    verbose: options.Verbose = False,
 ) -> None:
     """Reads images and documents; gives one record a page.
 
@@ -223,6 +196,7 @@ def recognize(
                 cache=CacheUse.BYPASS if no_cache else CacheUse.REFRESH if refresh else CacheUse.USE,
                 item_timeout_s=timeout,
                 profile=profile,
+                overrides=parsed_overrides(overrides or []),
             )
         except ValueError as error:
             raise UsageProblem(str(error)) from error
@@ -232,17 +206,62 @@ def recognize(
             regions=tuple(parsed_region(text) for text in region or []),
             password=password,
         )
-        return commands.RecognizeCommand(
-            paths=tuple(paths),
+        return RecognizeCommand(
+            files=FilesCommand(tuple(paths), annotate, checked_target(target) if target else "", quiet, verbose),
             order=order,
             out=None if out == "-" else Path(out),
             output_format=output_format or format_for(out),
-            annotate=annotate,
             resume=resume,
-            target=checked_target(target) if target else "",
-            quiet=quiet,
-            verbose=verbose,
         ).run()
+
+    _end_with(run)
+
+
+@app.command()
+def normalize(
+    paths: options.Paths,
+    out: Annotated[
+        Path, typer.Option(metavar="DIR", help="Each normalised page is written here.", rich_help_panel=OUTPUT)
+    ],
+    profile: options.Profile = "",
+    overrides: options.Overrides = None,
+    provider: Annotated[
+        str,
+        typer.Option(metavar="NAME", help="Fit for this provider; see `ocrmux providers`.", rich_help_panel=READING),
+    ] = "",
+    password: options.Password = "",
+    compare: Annotated[
+        bool,
+        typer.Option(
+            "--compare", metavar=FLAG, help="Also write source and result side by side.", rich_help_panel=OUTPUT
+        ),
+    ] = False,
+    telling: Annotated[
+        TellingFormat | None,
+        typer.Option("--format", help="Default: table on a terminal, jsonl elsewhere.", rich_help_panel=OUTPUT),
+    ] = None,
+    target: options.PreprocessTarget = "",
+    concurrency: options.Concurrency = 8,
+    quiet: options.Quiet = False,
+    verbose: options.Verbose = False,
+) -> None:
+    """Makes pages fit for recognition, without reading them: a picture a page, and what was measured and done.
+
+    A page that needs nothing is written as the file's own bytes.
+
+    Exit status: 0 all done, 1 some failed, 2 nothing could start or bad usage, 130 interrupted (what is done is kept).
+    """
+
+    def run() -> ExitStatus:
+        order = NormalizingOrder(
+            config=NormalizingConfig(profile, parsed_overrides(overrides or []), provider),
+            policy=StreamPolicy(concurrency=concurrency),
+            password=password,
+            compares=compare,
+        )
+        checked = checked_target(target) if target else ""
+        files = FilesCommand(tuple(paths), out, checked, quiet, verbose, preprocess_only=not provider)
+        return NormalizeCommand(files, order, out, telling).run()
 
     _end_with(run)
 
@@ -262,20 +281,7 @@ def providers(
     target: Annotated[
         str, typer.Option(metavar="HOST:PORT", help="A running gateway. Without it, one is started for the question.")
     ] = "",
-    as_json: Annotated[bool, typer.Option("--json", metavar=_FLAG, help="JSON for programs.")] = False,
+    as_json: Annotated[bool, typer.Option("--json", metavar=FLAG, help="JSON for programs.")] = False,
 ) -> None:
     """Lists the providers: what each reads, its limits, its state now."""
     _end_with(lambda: commands.providers(checked_target(target) if target else "", as_json=as_json))
-
-
-def parsed_region(text: str) -> Region:
-    """The region that ``x,y,w,h`` names. Raises UsageProblem."""
-    try:
-        x, y, width, height = (float(part) for part in text.split(","))
-    except ValueError:
-        message = f"--region wants four numbers, X,Y,WIDTH,HEIGHT in pixels, for example 10,20,300,40, not {text!r}"
-        raise UsageProblem(message) from None
-    try:
-        return Region(x, y, width, height)
-    except ValueError as error:
-        raise UsageProblem(f"--region {text}: {error}") from error

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncGenerator, AsyncIterable, Awaitable, Callable, Iterable, Sequence
 from contextlib import aclosing
+from dataclasses import replace
 from pathlib import Path
 from types import TracebackType
 from typing import Self, TypeVar
@@ -17,7 +18,7 @@ from ocrmux.ocr.v1.image_pb2 import ImagePayload
 from ocrmux.ocr.v1.recognition_pb2 import PageAnswer
 from ocrmux.preprocess.v1.preprocess_pb2 import (
     NormalizeRequest,
-    NormalizeResponse,
+    NormalizeStreamConfig,
     RecognizeRequest,
     RecognizeStreamConfig,
     SourceItem,
@@ -25,9 +26,11 @@ from ocrmux.preprocess.v1.preprocess_pb2 import (
 from ocrmux.preprocess.v1.preprocess_pb2_grpc import PreprocessServiceStub
 from ocrmux_client.backoff import Backoff
 from ocrmux_client.errors import SOURCE_UNREADABLE, OcrMuxError
-from ocrmux_client.items import Item, ReadingConfig, Region
+from ocrmux_client.item_stream import ItemStream
+from ocrmux_client.items import Item, NormalizingConfig, ReadingConfig, Region
+from ocrmux_client.normalized_image import NormalizedAnswer, NormalizedImage
 from ocrmux_client.reading import Reading
-from ocrmux_client.recognition_stream import RecognitionStream
+from ocrmux_client.stream_dialect import NormalizeDialect, RecognizeDialect
 from ocrmux_client.stream_policy import StreamPolicy
 
 RECEIVE_MAX_BYTES = 64 << 20
@@ -135,9 +138,8 @@ class OcrMuxClient:
         stream_config = RecognizeStreamConfig(
             recognition=config.recognition(), normalization=config.normalization(), ordered=False, batched_answers=True
         )
-        stream = RecognitionStream(
-            lambda: self._preprocess.StreamRecognize(metadata=self._metadata), stream_config, items, policy
-        )
+        dialect = RecognizeDialect(stream_config)
+        stream = ItemStream(lambda: self._preprocess.StreamRecognize(metadata=self._metadata), dialect, items, policy)
         async with aclosing(stream.answers()) as answers:
             async for answer in answers:
                 yield answer
@@ -145,23 +147,52 @@ class OcrMuxClient:
     async def normalize(
         self,
         content: bytes | Path,
-        config: ReadingConfig | None = None,
+        config: NormalizingConfig | None = None,
         *,
         page: int = 1,
         password: str = "",
         timeout_s: float = 120.0,
-    ) -> NormalizeResponse:
+    ) -> NormalizedImage:
         """One page made fit for recognition, without reading it. Raises OcrMuxError.
 
-        The content goes in one message: above the server's limit on those the call fails with RESOURCE_EXHAUSTED.
+        Content above the server's limit on messages goes in chunks over a stream, which makes the pages before this one
+        too; ``timeout_s`` then holds for all of it.
         """
-        config = config or ReadingConfig()
+        config = config or NormalizingConfig()
         data = content if isinstance(content, bytes) else await _file_content(content)
         item = SourceItem(image=ImagePayload(content=data), password=password)
         request = NormalizeRequest(normalization=config.normalization(), item=item, page=page)
-        return await self._again(
-            lambda: self._preprocess.Normalize(request, timeout=timeout_s, metadata=self._metadata)
+        try:
+            response = await self._again(
+                lambda: self._preprocess.Normalize(request, timeout=timeout_s, metadata=self._metadata)
+            )
+        except OcrMuxError as error:
+            if not _is_message_limit(error):
+                raise
+            return await self._normalize_in_chunks(data, config, page, password, timeout_s)
+        return NormalizedImage.of(response.page, page, response.page_count, content=response.page.content)
+
+    async def stream_normalize(
+        self,
+        items: AsyncIterable[Item] | Iterable[Item],
+        config: NormalizingConfig | None = None,
+        policy: StreamPolicy | None = None,
+    ) -> AsyncGenerator[NormalizedAnswer, None]:
+        """Makes the pages of many items fit for recognition; gives one answer a page, each exactly once.
+
+        Order, bounds, breaks and errors are those of ``stream_recognize``. ``policy.digest_first`` and the items'
+        regions mean nothing here.
+        """
+        policy = replace(policy or StreamPolicy(), digest_first=False)
+        stream_config = NormalizeStreamConfig(
+            normalization=(config or NormalizingConfig()).normalization(),
+            ordered=policy.ordered,  # pages wait at the server for their turn: here they would be held encoded
         )
+        dialect = NormalizeDialect(stream_config)
+        stream = ItemStream(lambda: self._preprocess.StreamNormalize(metadata=self._metadata), dialect, items, policy)
+        async with aclosing(stream.answers()) as answers:
+            async for answer in answers:
+                yield answer
 
     async def list_providers(self, *, timeout_s: float = 30.0) -> ListProvidersResponse:
         """Every provider that the gateway knows, with its limits and its state now. Raises OcrMuxError."""
@@ -179,11 +210,31 @@ class OcrMuxClient:
             async with asyncio.timeout(timeout_s):
                 reading = Reading(tuple([answer async for answer in self.stream_recognize([item], config, policy)]))
         except TimeoutError as error:
-            message = f"no answer within {timeout_s:g} s"
-            raise OcrMuxError(grpc.StatusCode.DEADLINE_EXCEEDED, "", message) from error
+            raise _no_answer_within(timeout_s) from error
         if reading.errors and reading.errors[0][0] == 0:
             raise reading.errors[0][1]
         return reading
+
+    async def _normalize_in_chunks(
+        self, data: bytes, config: NormalizingConfig, page: int, password: str, timeout_s: float
+    ) -> NormalizedImage:
+        policy = StreamPolicy(concurrency=1, backoff=self._backoff)
+        page_count = 0
+        try:
+            async with (
+                asyncio.timeout(timeout_s),
+                aclosing(self.stream_normalize([Item("whole", data, (), password)], config, policy)) as answers,
+            ):
+                async for answer in answers:
+                    page_count = answer.page
+                    if answer.error is not None and answer.page in {0, page}:
+                        raise answer.error
+                    if answer.image is not None and answer.page == page:
+                        return answer.image
+        except TimeoutError as error:
+            raise _no_answer_within(timeout_s) from error
+        message = f"there is no page {page} in a document of {page_count} pages"
+        raise OcrMuxError(grpc.StatusCode.OUT_OF_RANGE, "PAGE_OUT_OF_DOCUMENT", message)
 
     async def _again(self, call: Callable[[], Awaitable[T]]) -> T:
         """The call's response; passing failures are tried again as the backoff says."""
@@ -198,6 +249,10 @@ class OcrMuxClient:
                 if not passing or failures > self._backoff.attempts:
                     raise failure from error
                 await asyncio.sleep(self._backoff.wait_s(failures, at_least_s=failure.retry_after_s))
+
+
+def _no_answer_within(timeout_s: float) -> OcrMuxError:
+    return OcrMuxError(grpc.StatusCode.DEADLINE_EXCEEDED, "", f"no answer within {timeout_s:g} s")
 
 
 def _is_message_limit(error: OcrMuxError) -> bool:

@@ -1,9 +1,9 @@
-"""Turns items into the messages of a stream, within the limits that the server announced."""
+"""Turns items into the pieces that a stream sends, within the limits that the server announced."""
 
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from pathlib import Path
 
 import grpc
@@ -17,12 +17,13 @@ from ocrmux.ocr.v1.image_pb2 import (
     ImagePayload,
 )
 from ocrmux.ocr.v1.recognition_pb2 import StreamLimits
-from ocrmux.preprocess.v1.preprocess_pb2 import SourceItem, SourceItemBatch, StreamRecognizeRequest
+from ocrmux.preprocess.v1.preprocess_pb2 import SourceItem
 from ocrmux_client.errors import SOURCE_UNREADABLE, item_status
 from ocrmux_client.items import Item
 
 WHOLE_MAX_BYTES = 1 << 20
 CHUNK_BYTES = 1 << 20
+_REQUEST_BYTES = 16  # more than the request around an item takes
 _ENVELOPE_BYTES = 1024  # more than a chunk's id, lengths and tags ever take
 
 
@@ -78,29 +79,19 @@ def by_digest(item: Item) -> SourceItem:
     return source_item(item, ImagePayload(digest=ContentDigest(algorithm=DIGEST_ALGORITHM_SHA256, value=value)))
 
 
-def together(items: Sequence[SourceItem], limits: StreamLimits) -> Iterator[StreamRecognizeRequest]:
-    """The items in one message where that fits and saves any, else each in its own."""
-    batch = StreamRecognizeRequest(batch=SourceItemBatch(items=items))
-    if len(items) > 1 and not 0 < limits.max_message_bytes < batch.ByteSize():
-        yield batch
-    else:
-        yield from (StreamRecognizeRequest(item=item) for item in items)
-
-
-def content_messages(item: Item, content: bytes, limits: StreamLimits) -> Iterator[StreamRecognizeRequest]:
-    """The item with its content: one message where it fits, else an announcement and its chunks."""
+def content_pieces(item: Item, content: bytes, limits: StreamLimits) -> Iterator[SourceItem | ContentChunk]:
+    """The item with its content: one piece where it fits a message, else an announcement and its chunks."""
     message_max_bytes = limits.max_message_bytes or CHUNK_BYTES + _ENVELOPE_BYTES
     if len(content) <= WHOLE_MAX_BYTES:
-        whole = StreamRecognizeRequest(item=source_item(item, ImagePayload(content=content)))
-        if whole.ByteSize() <= message_max_bytes:
+        whole = source_item(item, ImagePayload(content=content))
+        if whole.ByteSize() + _REQUEST_BYTES <= message_max_bytes:
             yield whole
             return
     announcement = ImagePayload(chunked=ChunkedContent(total_bytes=len(content)))
-    yield StreamRecognizeRequest(item=source_item(item, announcement))
+    yield source_item(item, announcement)
     chunk_bytes = max(1, min(CHUNK_BYTES, message_max_bytes - _ENVELOPE_BYTES))
     for start in range(0, len(content), chunk_bytes):
-        data = content[start : start + chunk_bytes]
-        yield StreamRecognizeRequest(chunk=ContentChunk(request_id=item.request_id, data=data))
+        yield ContentChunk(request_id=item.request_id, data=content[start : start + chunk_bytes])
 
 
 def source_item(item: Item, payload: ImagePayload) -> SourceItem:

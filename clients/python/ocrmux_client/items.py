@@ -128,3 +128,22 @@ class ReadingConfig:
     def normalization(self) -> preprocess_pb2.NormalizationConfig:
         """The part that the preprocess service reads."""
         return preprocess_pb2.NormalizationConfig(profile=self.profile, overrides=dict(self.overrides))
+
+
+@dataclass(frozen=True, slots=True)
+class NormalizingConfig:
+    """How pages are to be made fit for recognition, without reading them. An empty ``profile`` is the server's own.
+
+    ``overrides``: values of the profile's steps by "step.parameter". ``provider``: whose limits and taste the pages are
+    made for; none in particular where it is empty.
+    """
+
+    profile: str = ""
+    overrides: Mapping[str, str] = field(default_factory=dict)
+    provider: str = ""
+
+    def normalization(self) -> preprocess_pb2.NormalizationConfig:
+        """The config as the preprocess service reads it."""
+        return preprocess_pb2.NormalizationConfig(
+            profile=self.profile, overrides=dict(self.overrides), provider=self.provider
+        )

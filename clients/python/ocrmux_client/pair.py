@@ -107,7 +107,7 @@ class ServiceProcess:
 
 
 class ServicePair:
-    """Both services, or the gateway alone, running while the context is open.
+    """Both services, or one of them alone, running while the context is open.
 
     Entering blocks until both serve and raises ServicesNotRunning if they do not within ``start_timeout_s`` seconds
     each; leaving stops them. They log to standard error, or to files in a temporary folder (``log_folder``). That stays
@@ -121,12 +121,14 @@ class ServicePair:
         preprocess_port: int = 0,
         gateway_port: int = 0,
         gateway_only: bool = False,
+        preprocess_only: bool = False,
         log_to_stderr: bool = False,
         start_timeout_s: float = START_TIMEOUT_S,
         commands: tuple[ServiceCommand, ServiceCommand] = (GATEWAY, PREPROCESS),
         told: Callable[[str], None] | None = None,
     ) -> None:
         self._gateway_only = gateway_only
+        self._preprocess_only = preprocess_only
         self._start_timeout_s = start_timeout_s
         self._told = told
         self.log_folder = Path(tempfile.mkdtemp(prefix="ocrmux-"))
@@ -183,14 +185,16 @@ class ServicePair:
             raise ServicesNotRunning(f"{failure}\nthe logs are kept in {self.log_folder}") from failure
 
     def _start(self) -> None:
-        self._tell("starting the gateway")
-        self._gateway.start({})
-        self.gateway_target = self._gateway.address(self._start_timeout_s)
-        if self._gateway_only:
-            return
-        self._tell("starting the preprocess service")
-        self._preprocess.start({"PREPROCESS_GATEWAY_TARGET": _reachable(self.gateway_target)})
-        self.preprocess_target = self._preprocess.address(self._start_timeout_s)
+        env: dict[str, str] = {}
+        if not self._preprocess_only:
+            self._tell("starting the gateway")
+            self._gateway.start({})
+            self.gateway_target = self._gateway.address(self._start_timeout_s)
+            env = {"PREPROCESS_GATEWAY_TARGET": _reachable(self.gateway_target)}
+        if not self._gateway_only:
+            self._tell("starting the preprocess service")
+            self._preprocess.start(env)
+            self.preprocess_target = self._preprocess.address(self._start_timeout_s)
 
     def _tell(self, what: str) -> None:
         if self._told is not None:

@@ -17,10 +17,13 @@ class RunProgress:
     """Done and total, rate, cache hits, errors and time left, on a terminal; elsewhere nothing at all. Sources are
     counted, one of several pages by its pages: a long document moves the bar from page to page.
 
-    ``shares_terminal``: results go to the same screen, so the bar makes way for each of them.
+    ``doing`` is its word for the work. ``shares_terminal``: results go to the same screen, so the bar makes way for
+    each of them.
     """
 
-    def __init__(self, console: Console, *, shown: bool, shares_terminal: bool) -> None:
+    def __init__(
+        self, console: Console, *, shown: bool, shares_terminal: bool, doing: str = "reading", tells_cache: bool = True
+    ) -> None:
         self._shares_terminal = shares_terminal
         self._bar = Progress(
             SpinnerColumn(),
@@ -28,7 +31,7 @@ class RunProgress:
             BarColumn(bar_width=None),
             TextColumn("{task.fields[done]}/{task.fields[all]}{task.fields[pages]}"),
             TextColumn("{task.fields[rate]}"),
-            TextColumn("[green]cache {task.fields[hits]}"),
+            *([TextColumn("[green]cache {task.fields[hits]}")] if tells_cache else []),
             TextColumn("[{task.fields[error_style]}]errors {task.fields[errors]}"),
             TimeElapsedColumn(),
             TextColumn("left"),
@@ -41,7 +44,7 @@ class RunProgress:
         )
         self._shown = shown
         self._task = self._bar.add_task(
-            "reading", total=None, done=0, all="?", pages="", rate="", hits=0, errors=0, error_style="dim"
+            doing, total=None, done=0, all="?", pages="", rate="", hits=0, errors=0, error_style="dim"
         )
 
     def __enter__(self) -> Self:

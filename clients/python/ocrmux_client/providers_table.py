@@ -12,6 +12,7 @@ from rich.text import Text
 
 from ocrmux.gateway.v1.gateway_pb2 import (
     ListProvidersResponse,
+    PagePreference,
     Provider,
     ProviderFeature,
     ProviderKind,
@@ -21,6 +22,12 @@ from ocrmux.gateway.v1.gateway_pb2 import (
 from ocrmux.ocr.v1.recognition_pb2 import Feature
 
 _STYLES = {"serving": "green", "starting": "yellow", "not configured": "dim", "rested": "red", "quota spent": "red"}
+_WANTS = {
+    PagePreference.PAGE_PREFERENCE_UNTOUCHED: "untouched",
+    PagePreference.PAGE_PREFERENCE_CLEANED_GREY: "cleaned grey",
+    PagePreference.PAGE_PREFERENCE_BILEVEL: "bilevel",
+}
+"""How it wants its pages, as preprocessing makes them."""
 _LANGUAGES_SHOWN = 10
 _INDENT = 2
 
@@ -108,7 +115,8 @@ def _takes(feature: ProviderFeature) -> str:
         f"{limits.min_side_px or ''}–{limits.max_side_px or ''} px" if limits.max_side_px or limits.min_side_px else "",
         f"aspect ≤ {limits.max_aspect:g}" if limits.max_aspect else "",
     ]
-    return f"images {', '.join(filter(None, taken)) or 'of any size'}"
+    wants = _WANTS.get(feature.page_preference, "")
+    return f"images {', '.join(filter(None, taken)) or 'of any size'}{wants and f', {wants}'}"
 
 
 def _load(feature: ProviderFeature) -> str:

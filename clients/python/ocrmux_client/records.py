@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -83,9 +84,7 @@ class PageRecord:
     @property
     def place(self) -> str:
         """Source and page, for a person."""
-        if self.page_number == 0 or self.page_count == 1:
-            return self.source
-        return f"{self.source}, page {self.page_number}" + (f" of {self.page_count}" if self.page_count else "")
+        return place_of(self.source, self.page_number, self.page_count)
 
     def as_json(self) -> dict[str, Any]:
         """The record's JSON object; what is not known is null."""
@@ -108,8 +107,8 @@ class PageRecord:
             ],
             "billed_units": self.provenance.billed_units,
             "timings_ms": {stage: round(getattr(timings, f"{stage}_ms"), 3) for stage in _STAGES},
-            "steps": [{"name": step.name, "parameters": dict(sorted(step.parameters.items()))} for step in self.steps],
-            "measures": None if self.measures is None else _measured(self.measures),
+            "steps": steps_json(self.steps),
+            "measures": None if self.measures is None else measured_json(self.measures),
         }
         if not self.ok:
             record["message"] = self.message
@@ -117,15 +116,32 @@ class PageRecord:
 
     def as_line(self) -> str:
         """The record as one line of JSON, with its line feed."""
-        line = json.dumps(self.as_json(), ensure_ascii=False, separators=(",", ":"))
-        try:
-            line.encode("utf-8")
-        except UnicodeEncodeError:  # a file name that is not UTF-8
-            line = json.dumps(self.as_json(), separators=(",", ":"))
-        return line + "\n"
+        return json_line(self.as_json())
 
 
-def _measured(measures: PageMeasures) -> dict[str, Any]:
+def place_of(source: str, page_number: int, page_count: int | None) -> str:
+    """Source and page, for a person."""
+    if page_number == 0 or page_count == 1:
+        return source
+    return f"{source}, page {page_number}" + (f" of {page_count}" if page_count else "")
+
+
+def json_line(record: Mapping[str, Any]) -> str:
+    """The object as one line of JSON, with its line feed."""
+    line = json.dumps(record, ensure_ascii=False, separators=(",", ":"))
+    try:
+        line.encode("utf-8")
+    except UnicodeEncodeError:  # a file name that is not UTF-8
+        line = json.dumps(record, separators=(",", ":"))
+    return line + "\n"
+
+
+def steps_json(steps: Iterable[AppliedStep]) -> list[dict[str, Any]]:
+    """The steps in order, with their parameters."""
+    return [{"name": step.name, "parameters": dict(sorted(step.parameters.items()))} for step in steps]
+
+
+def measured_json(measures: PageMeasures) -> dict[str, Any]:
     """What was measured, by name; what could not be told is null."""
     known = {field.name: value for field, value in measures.ListFields()}
     told: dict[str, Any] = {name: round(known[name], 4) if name in known else None for name in _MEASURED}

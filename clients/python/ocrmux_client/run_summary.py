@@ -5,8 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
-
-from ocrmux_client.records import PageRecord
+from typing import Protocol
 
 _GROUPS_MAX = 20
 _NAMED_MAX = 20
@@ -23,6 +22,55 @@ _OF_THE_ORDER = frozenset(
 """Reasons that lie in how the run was asked for, so that the names of the items tell nothing more."""
 _REMEDIES = {"PASSWORD_REQUIRED": "encrypted documents are opened with --password TEXT, or OCRMUX_PASSWORD"}
 """What the caller can do, by reason."""
+
+
+class CountedPage(Protocol):
+    """What is counted of a record."""
+
+    @property
+    def source(self) -> str:
+        """The file."""
+        ...
+
+    @property
+    def page_number(self) -> int:
+        """0 for the source as a whole."""
+        ...
+
+    @property
+    def page_count(self) -> int | None:
+        """None where it is not known."""
+        ...
+
+    @property
+    def status(self) -> str:
+        """``OK`` or a code's name."""
+        ...
+
+    @property
+    def reason(self) -> str:
+        """The stable reason of an error."""
+        ...
+
+    @property
+    def message(self) -> str:
+        """The error in words."""
+        ...
+
+    @property
+    def ok(self) -> bool:
+        """Whether it is no error."""
+        ...
+
+    @property
+    def from_cache(self) -> bool:
+        """Whether nobody was asked for its sake."""
+        ...
+
+    @property
+    def place(self) -> str:
+        """Source and page, for a person."""
+        ...
 
 
 @dataclass(slots=True)
@@ -45,8 +93,14 @@ class _FailureGroup:
 
 @dataclass(slots=True)
 class RunSummary:
-    """Counts of pages; the first failures in words, bounded in number."""
+    """Counts of pages; the first failures in words, bounded in number.
 
+    ``undone`` and ``picture`` are its words for what failed and for a picture that was drawn.
+    """
+
+    undone: str = "not read"
+    picture: str = "annotated picture"
+    tells_cache: bool = True
     pages: int = 0
     sources_done: int = 0
     sources_skipped: int = 0
@@ -63,7 +117,7 @@ class RunSummary:
         """Files' worth of work that is done of documents whose last page is not."""
         return sum(self._shares.values())
 
-    def count(self, record: PageRecord, *, last_page: bool) -> None:
+    def count(self, record: CountedPage, *, last_page: bool) -> None:
         """Adds one page."""
         self.pages += 1
         self.sources_done += last_page
@@ -84,9 +138,9 @@ class RunSummary:
             return
         first_cause, first = next(iter(groups.items()))
         if first.failures == self.pages > 1 and first.reason in _OF_THE_ORDER:
-            yield f"not read: all {_counted(self.sources_done, 'item')} failed: {first_cause}"
+            yield f"{self.undone}: all {_counted(self.sources_done, 'item')} failed: {first_cause}"
             return
-        yield "not read:"
+        yield f"{self.undone}:"
         named_max = _NAMED_MAX if len(groups) == 1 else _NAMED_OF_SEVERAL_MAX
         for cause, group in groups.items():
             yield from group.lines(cause, named_max)
@@ -99,18 +153,19 @@ class RunSummary:
         rate = self.pages / elapsed_s if elapsed_s > 0 else 0.0
         parts = [
             f"{_counted(self.pages, 'page')} in {elapsed_s:.1f} s ({rate:.1f} pages/s)",
-            f"{self.from_cache} from the cache",
-            _counted(self.errors, "error"),
         ]
+        if self.tells_cache:
+            parts.append(f"{self.from_cache} from the cache")
+        parts.append(_counted(self.errors, "error"))
         if self.sources_skipped:
             parts.append(f"{_counted(self.sources_skipped, 'source')} done before")
         if pictures_in is not None:
-            parts.append(f"{_counted(self.pictures, 'annotated picture')} in {pictures_in}")
+            parts.append(f"{_counted(self.pictures, self.picture)} in {pictures_in}")
         if self.not_drawn:
             parts.append(f"{_counted(self.not_drawn, 'page')} that cannot be drawn")
         return ", ".join(parts)
 
-    def _remember(self, record: PageRecord) -> None:
+    def _remember(self, record: CountedPage) -> None:
         cause = f"{record.status} {record.reason}".rstrip() + f": {record.message}"
         group = self._groups.get(cause)
         if group is None:

@@ -43,6 +43,20 @@ def check_paths(arguments: Sequence[str]) -> None:
         raise UsageProblem(f"{'; '.join(filter(None, told))} (nothing was read)")
 
 
+def check_outside(arguments: Sequence[str], folder: Path) -> None:
+    """Raises UsageProblem if an argument names a file that lies in ``folder`` itself, where a result could take its
+    name. Folders that are walked leave ``folder`` out anyway.
+    """
+    target = folder.resolve()
+    for argument in arguments:
+        if argument == STANDARD_INPUT:
+            continue
+        named = [argument] if os.path.lexists(argument) or not glob.has_magic(argument) else _matches(argument)
+        for path in map(Path, named):
+            if not path.is_dir() and path.parent.resolve() == target:
+                raise UsageProblem(f"{path} lies in --out {folder} itself; results go to another folder")
+
+
 def walk(
     arguments: Sequence[str], *, without: Path | None = None, lines: Iterable[str] | None = None
 ) -> Iterator[Path]:

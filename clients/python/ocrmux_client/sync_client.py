@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import threading
-from collections.abc import Coroutine, Iterable, Iterator, Sequence
+from collections.abc import AsyncGenerator, Coroutine, Iterable, Iterator, Sequence
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self, TypeVar
@@ -13,10 +13,10 @@ import grpc
 
 from ocrmux.gateway.v1.gateway_pb2 import ListProvidersResponse
 from ocrmux.ocr.v1.recognition_pb2 import PageAnswer
-from ocrmux.preprocess.v1.preprocess_pb2 import NormalizeResponse
 from ocrmux_client.backoff import Backoff
 from ocrmux_client.client import OcrMuxClient
-from ocrmux_client.items import Item, ReadingConfig, Region
+from ocrmux_client.items import Item, NormalizingConfig, ReadingConfig, Region
+from ocrmux_client.normalized_image import NormalizedAnswer, NormalizedImage
 from ocrmux_client.reading import Reading
 from ocrmux_client.stream_policy import StreamPolicy
 
@@ -88,10 +88,37 @@ class OcrMux:
         policy: StreamPolicy | None = None,
     ) -> Iterator[PageAnswer]:
         """Reads many items; see OcrMuxClient.stream_recognize. Leaving the loop early stops the work."""
-        answers = self._client.stream_recognize(items, config, policy)
+        return self._stepped(self._client.stream_recognize(items, config, policy))
+
+    def normalize(
+        self,
+        content: bytes | Path,
+        config: NormalizingConfig | None = None,
+        *,
+        page: int = 1,
+        password: str = "",
+        timeout_s: float = 120.0,
+    ) -> NormalizedImage:
+        """One page made fit for recognition; see OcrMuxClient.normalize."""
+        return self._wait(self._client.normalize(content, config, page=page, password=password, timeout_s=timeout_s))
+
+    def stream_normalize(
+        self,
+        items: Iterable[Item],
+        config: NormalizingConfig | None = None,
+        policy: StreamPolicy | None = None,
+    ) -> Iterator[NormalizedAnswer]:
+        """Makes many items' pages fit for recognition; see OcrMuxClient.stream_normalize."""
+        return self._stepped(self._client.stream_normalize(items, config, policy))
+
+    def list_providers(self, *, timeout_s: float = 30.0) -> ListProvidersResponse:
+        """Every provider that the gateway knows; see OcrMuxClient.list_providers."""
+        return self._wait(self._client.list_providers(timeout_s=timeout_s))
+
+    def _stepped(self, answers: AsyncGenerator[T, None]) -> Iterator[T]:
         one_at_a_time = asyncio.Lock()  # an interrupted step ends before the closing begins
 
-        async def step() -> PageAnswer | None:
+        async def step() -> T | None:
             async with one_at_a_time:
                 return await anext(answers, None)
 
@@ -104,22 +131,6 @@ class OcrMux:
                 yield answer
         finally:
             self._wait(close())
-
-    def normalize(
-        self,
-        content: bytes | Path,
-        config: ReadingConfig | None = None,
-        *,
-        page: int = 1,
-        password: str = "",
-        timeout_s: float = 120.0,
-    ) -> NormalizeResponse:
-        """One page made fit for recognition; see OcrMuxClient.normalize."""
-        return self._wait(self._client.normalize(content, config, page=page, password=password, timeout_s=timeout_s))
-
-    def list_providers(self, *, timeout_s: float = 30.0) -> ListProvidersResponse:
-        """Every provider that the gateway knows; see OcrMuxClient.list_providers."""
-        return self._wait(self._client.list_providers(timeout_s=timeout_s))
 
     def _wait(self, coroutine: Coroutine[Any, Any, T]) -> T:
         future = asyncio.run_coroutine_threadsafe(coroutine, self._loop)

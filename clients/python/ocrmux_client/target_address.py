@@ -23,3 +23,8 @@ def checked_target(target: str) -> str:
         f"--target wants HOST:PORT{scheme}, [IPv6]:PORT, unix:PATH or dns:///HOST:PORT, with a port of 1 to 65535, "
         f"not {target!r}"
     )
+
+
+def wrong_server(target: str, *, wanted: str, perhaps: str) -> UsageProblem:
+    """What is said where a server does not know the call."""
+    return UsageProblem(f"{target} is no {wanted}, perhaps a {perhaps}; --target wants the address of a {wanted} here")

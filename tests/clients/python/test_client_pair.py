@@ -80,6 +80,15 @@ def test_the_gateway_can_run_alone(folder: Path) -> None:
     assert not (folder / "PREPROCESS_pid").exists()
 
 
+def test_the_preprocess_service_can_run_alone(folder: Path) -> None:
+    """For pages that nobody reads; it is told of no gateway."""
+    with pair(preprocess_only=True) as running:
+        assert (running.gateway_target, running.preprocess_target) == ("", "127.0.0.1:42")
+        assert "for nobody" in (running.log_folder / "stub_preprocess_module.log").read_text()
+        running.check()
+    assert not (folder / "GATEWAY_pid").exists()
+
+
 def test_a_service_that_dies_at_its_start_is_told_with_its_last_words(folder: Path) -> None:
     """The error names the service, its exit status and its last log lines; the other one is stopped."""
     write(folder, PREPROCESS, BROKEN)

@@ -69,3 +69,19 @@ def test_routes_show_weights_and_escalation() -> None:
         "  main, text     a → b (3) | c (1) → d; on to the next below 0.85",
         "  tables, table  a → b",
     ]
+
+
+def test_each_feature_says_how_it_wants_its_pages() -> None:
+    """Untouched, cleaned grey or bilevel stands with what it takes; nothing where it does not matter."""
+    preferences = {
+        gateway_pb2.PAGE_PREFERENCE_UNTOUCHED: "images of any size, untouched",
+        gateway_pb2.PAGE_PREFERENCE_CLEANED_GREY: "images of any size, cleaned grey",
+        gateway_pb2.PAGE_PREFERENCE_BILEVEL: "images of any size, bilevel",
+        gateway_pb2.PAGE_PREFERENCE_UNSPECIFIED: "images of any size",
+    }
+    for preference, told in preferences.items():
+        one = feature(TEXT, SERVING)
+        one.page_preference = preference
+        provider = gateway_pb2.Provider(name="engine", state=SERVING, features=[one])
+        lines = shown(gateway_pb2.ListProvidersResponse(providers=[provider]))
+        assert lines[1] == f"  text  {told}"

@@ -285,7 +285,7 @@ async def test_recognize_gives_the_pages_and_raises_for_the_item() -> None:
         with pytest.raises(OcrMuxError) as caught:
             await client.recognize(b"error=IMAGE_EMPTY")
         assert (caught.value.code, caught.value.reason) == (grpc.StatusCode.INVALID_ARGUMENT, "IMAGE_EMPTY")
-        assert (await client.normalize(b"n")).page.content == b"n"
+        assert (await client.normalize(b"n")).content == b"n"
 
 
 async def test_a_file_above_the_servers_message_limit_goes_in_chunks() -> None:

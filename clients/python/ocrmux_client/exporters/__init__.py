@@ -11,6 +11,7 @@ from ocrmux_client.exporters.csv import CsvExporter
 from ocrmux_client.exporters.jsonl import JsonlExporter
 from ocrmux_client.exporters.md import MarkdownExporter
 from ocrmux_client.exporters.txt import TextExporter
+from ocrmux_client.records import PageRecord
 
 __all__ = ["LATER_FORMATS", "Exporter", "OutputFormat", "exporter_for", "format_for", "format_named"]
 
@@ -37,9 +38,9 @@ _SUFFIXES = {
 }
 
 
-def exporter_for(output_format: OutputFormat) -> Exporter:
+def exporter_for(output_format: OutputFormat) -> Exporter[PageRecord]:
     """The exporter of this format."""
-    exporters: dict[OutputFormat, type[Exporter]] = {
+    exporters: dict[OutputFormat, type[Exporter[PageRecord]]] = {
         OutputFormat.JSONL: JsonlExporter,
         OutputFormat.TXT: TextExporter,
         OutputFormat.CSV: CsvExporter,

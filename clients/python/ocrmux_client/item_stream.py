@@ -1,4 +1,4 @@
-"""One long reading of many items over a stream that may break and be opened again."""
+"""One long run of many items over a stream that may break and be opened again."""
 
 from __future__ import annotations
 
@@ -6,26 +6,21 @@ import asyncio
 from collections import deque
 from collections.abc import AsyncGenerator, AsyncIterable, Callable, Coroutine, Iterable
 from dataclasses import dataclass
-from typing import Any, TypeAlias, TypeVar
+from typing import Any, Generic, TypeVar
 
 import grpc
 from google.rpc import status_pb2
 
-from ocrmux.ocr.v1.recognition_pb2 import PageAnswer, StreamLimits
-from ocrmux.preprocess.v1.preprocess_pb2 import (
-    RecognizeStreamConfig,
-    SourceItem,
-    StreamRecognizeRequest,
-    StreamRecognizeResponse,
-)
+from ocrmux.ocr.v1.recognition_pb2 import StreamLimits
+from ocrmux.preprocess.v1.preprocess_pb2 import SourceItem
 from ocrmux_client import item_messages
 from ocrmux_client.answer_order import AnswerOrder
 from ocrmux_client.errors import CONNECTION_LOST, PROTOCOL_BROKEN, OcrMuxError, item_status
 from ocrmux_client.items import Item
+from ocrmux_client.stream_dialect import AnswerT, RequestT, ResponseT, StreamDialect
 from ocrmux_client.stream_policy import StreamPolicy
 from ocrmux_client.stream_source import StreamSource
 
-StreamCall: TypeAlias = "grpc.aio.StreamStreamCall[StreamRecognizeRequest, StreamRecognizeResponse]"
 _SEND_ELSEWHERE = frozenset({"DRAINING", "SERVER_BUSY"})
 _DIGESTS_TOGETHER_MAX = 32
 _HASHED_TOGETHER_MAX_BYTES = 32 << 20  # a message of digests waits no longer than this takes to hash
@@ -45,7 +40,7 @@ class _Entry:
     sends: int = 0
 
 
-class RecognitionStream:
+class ItemStream(Generic[RequestT, ResponseT, AnswerT]):
     """Sends items, gives their answers, each page of each item exactly once; for one use.
 
     Items without an answer are sent again, under the same ids, after a connection is lost or the server drains.
@@ -55,17 +50,17 @@ class RecognitionStream:
 
     def __init__(
         self,
-        open_call: Callable[[], StreamCall],
-        config: RecognizeStreamConfig,
+        open_call: Callable[[], grpc.aio.StreamStreamCall[RequestT, ResponseT]],
+        dialect: StreamDialect[RequestT, ResponseT, AnswerT],
         items: AsyncIterable[Item] | Iterable[Item],
         policy: StreamPolicy,
     ) -> None:
         self._open_call = open_call
-        self._config = config
+        self._dialect = dialect
         self._source = StreamSource(items)
         self._policy = policy
-        self._order = AnswerOrder(ordered=policy.ordered)
-        self._out: asyncio.Queue[PageAnswer | Exception | None] = asyncio.Queue()
+        self._order = AnswerOrder[AnswerT](ordered=policy.ordered)
+        self._out: asyncio.Queue[AnswerT | Exception | None] = asyncio.Queue()
         self._waiting: deque[_Entry] = deque()
         self._in_flight: dict[str, _Entry] = {}
         self._moving: list[_Entry] = []
@@ -76,7 +71,7 @@ class RecognitionStream:
         self._progress = False
         self._last_word_s = 0.0
 
-    async def answers(self) -> AsyncGenerator[PageAnswer, None]:
+    async def answers(self) -> AsyncGenerator[AnswerT, None]:
         """The answers, as they come or in the order of the items. Leaving early stops the work on the server."""
         driver = asyncio.create_task(self._drive())
         try:
@@ -179,18 +174,18 @@ class RecognitionStream:
         self._moving.clear()
         return failure or self._moving_cause
 
-    async def _read(self, call: StreamCall) -> None:
+    async def _read(self, call: grpc.aio.StreamStreamCall[RequestT, ResponseT]) -> None:
         while (response := await self._next_response(call)) is not None:
-            kind = response.WhichOneof("message")
-            if kind == "limits" and not self._limits.done():
-                self._limits.set_result(response.limits)
-            elif kind in {"answer", "batch"} and self._limits.done():
-                for answer in response.batch.answers if kind == "batch" else (response.answer,):
-                    self._take(answer)
-                await self._until_taken()
-            else:
-                message = f"the server sent {kind} {'after' if self._limits.done() else 'before'} its limits"
+            limits = self._dialect.limits_in(response)
+            if (limits is None) is not self._limits.done():
+                message = "the server sent its limits twice" if limits else "the server answered before its limits"
                 raise OcrMuxError(grpc.StatusCode.INTERNAL, PROTOCOL_BROKEN, message)
+            if limits is not None:
+                self._limits.set_result(limits)
+                continue
+            for answer in self._dialect.answers_in(response):
+                self._take(answer)
+            await self._until_taken()
 
     @property
     def _backed_up(self) -> bool:
@@ -202,7 +197,7 @@ class RecognitionStream:
             self._taken.clear()
             await self._taken.wait()
 
-    async def _next_response(self, call: StreamCall) -> StreamRecognizeResponse | None:
+    async def _next_response(self, call: grpc.aio.StreamStreamCall[RequestT, ResponseT]) -> ResponseT | None:
         loop = asyncio.get_running_loop()
         read = asyncio.ensure_future(call.read())
         try:
@@ -214,11 +209,11 @@ class RecognitionStream:
                 await asyncio.wait({read}, timeout=rest_s if rest_s > 0 else self._policy.silence_s)
             self._last_word_s = loop.time()
             response = read.result()
-            return response if isinstance(response, StreamRecognizeResponse) else None
+            return response if isinstance(response, self._dialect.response_type) else None
         finally:
             read.cancel()
 
-    def _take(self, answer: PageAnswer) -> None:
+    def _take(self, answer: AnswerT) -> None:
         entry = self._in_flight.get(answer.request_id)
         if entry is None:
             message = f"the server answered {answer.request_id!r}, which waits for no answer"
@@ -226,7 +221,7 @@ class RecognitionStream:
         if answer.last_page:
             del self._in_flight[answer.request_id]
             self._changed.set()
-        if answer.WhichOneof("outcome") == "error" and self._to_be_sent_again(entry, answer):
+        if answer.last_page and self._to_be_sent_again(entry, self._dialect.error_of(answer)):
             return
         self._progress = True
         if answer.page == 0 or answer.page > entry.pages_given:
@@ -236,9 +231,8 @@ class RecognitionStream:
             message = f"the item ended at page {answer.page}, after page {entry.pages_given} had been answered before"
             self._answer_here(entry, item_status(grpc.StatusCode.ABORTED, PROTOCOL_BROKEN, message))
 
-    def _to_be_sent_again(self, entry: _Entry, answer: PageAnswer) -> bool:
-        error = OcrMuxError.from_status(answer.error)
-        if not answer.last_page:
+    def _to_be_sent_again(self, entry: _Entry, error: OcrMuxError | None) -> bool:
+        if error is None:
             return False
         if error.reason == "CONTENT_REQUIRED" and entry.by_digest:
             entry.by_digest = False
@@ -250,9 +244,9 @@ class RecognitionStream:
             return True
         return False
 
-    async def _write(self, call: StreamCall) -> None:
+    async def _write(self, call: grpc.aio.StreamStreamCall[RequestT, ResponseT]) -> None:
         try:
-            await call.write(StreamRecognizeRequest(config=self._config))
+            await call.write(self._dialect.opening())
             limits = await self._limits
             while (entry := await self._next_entry(limits)) is not None:
                 if entry.by_digest:
@@ -302,7 +296,9 @@ class RecognitionStream:
         over = 0 < limits.max_bytes_in_flight < held_bytes + size_bytes
         return not self._in_flight or (len(self._in_flight) < window and not over)
 
-    async def _send_digests(self, call: StreamCall, first: _Entry, limits: StreamLimits) -> None:
+    async def _send_digests(
+        self, call: grpc.aio.StreamStreamCall[RequestT, ResponseT], first: _Entry, limits: StreamLimits
+    ) -> None:
         """Sends the digest of this item, and of those that are ready behind it, in one message."""
         hashed: list[tuple[_Entry, SourceItem]] = []
         hashed_bytes, entry = 0, first
@@ -320,19 +316,21 @@ class RecognitionStream:
         self._last_word_s = asyncio.get_running_loop().time()
         for entry, _ in hashed:
             entry.sends += 1
-        for message in item_messages.together([item for _, item in hashed], limits):
+        for message in self._dialect.together([item for _, item in hashed], limits):
             await call.write(message)
 
-    async def _send(self, call: StreamCall, entry: _Entry, limits: StreamLimits) -> None:
+    async def _send(
+        self, call: grpc.aio.StreamStreamCall[RequestT, ResponseT], entry: _Entry, limits: StreamLimits
+    ) -> None:
         content = await self._prepared(entry, item_messages.load)
         if content is None:
             return
         self._last_word_s = asyncio.get_running_loop().time()
         entry.sends += 1
-        for message in item_messages.content_messages(entry.item, content, limits):
+        for piece in item_messages.content_pieces(entry.item, content, limits):
             if self._in_flight.get(entry.item.request_id) is not entry:
                 return  # answered already, refused by its announcement
-            await call.write(message)
+            await call.write(self._dialect.request(piece))
 
     async def _prepared(self, entry: _Entry, prepare: Callable[[Item], T]) -> T | None:
         """What ``prepare`` makes of the item, on a thread; None if the item had to be answered here."""
@@ -344,9 +342,9 @@ class RecognitionStream:
             return None
 
     def _answer_here(self, entry: _Entry, status: status_pb2.Status) -> None:
-        self._give(entry, PageAnswer(request_id=entry.item.request_id, last_page=True, error=status))
+        self._give(entry, self._dialect.failure(entry.item.request_id, status))
 
-    def _give(self, entry: _Entry, answer: PageAnswer) -> None:
+    def _give(self, entry: _Entry, answer: AnswerT) -> None:
         for ready in self._order.take(entry.place, answer):
             self._out.put_nowait(ready)
         self._changed.set()

@@ -1,0 +1,183 @@
+"""What the commands that take files have in common: paths, services, the run, its end."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import signal
+from collections.abc import Callable, Coroutine, Iterator
+from dataclasses import dataclass
+from functools import partial
+from itertools import chain
+from pathlib import Path
+from typing import Any, TypeVar
+
+import grpc
+from rich.console import Console
+
+from ocrmux_client import sources
+from ocrmux_client.client import OcrMuxClient
+from ocrmux_client.consoles import error_console, say, silence_stdout
+from ocrmux_client.errors import OcrMuxError, ServicesNotRunning, UsageProblem
+from ocrmux_client.exit_status import ExitStatus
+from ocrmux_client.pair import ServicePair
+from ocrmux_client.progress import RunProgress
+from ocrmux_client.run_summary import RunSummary
+from ocrmux_client.source_run import SourceRun
+from ocrmux_client.target_address import wrong_server
+
+_REACH_TIMEOUT_S = 10.0
+
+OnReconnect = Callable[[int, float, OcrMuxError], None]
+RunT = TypeVar("RunT", bound=SourceRun[Any])
+
+
+@dataclass(frozen=True, slots=True)
+class FilesCommand:
+    """Files and the services that take them.
+
+    ``pictures`` is the folder that pictures are written to, which is not walked. Without a ``target`` the services are
+    started for the run, only the preprocess service with ``preprocess_only``.
+    """
+
+    paths: tuple[str, ...]
+    pictures: Path | None
+    target: str
+    quiet: bool
+    verbose: bool
+    preprocess_only: bool = False
+
+    def walked(self) -> Iterator[Path]:
+        """The files, after a look at the first one; standard input is not waited for. Raises UsageProblem."""
+        sources.check_paths(self.paths)
+        walked = self._walk()
+        if sources.STANDARD_INPUT in self.paths:
+            return walked
+        first = next(walked, None)
+        if first is None:
+            raise UsageProblem(f"no image or document in {', '.join(self.paths)}")
+        return chain([first], walked)
+
+    def run(
+        self,
+        walked: Iterator[Path],
+        make_run: Callable[[RunProgress, OnReconnect | None], RunT],
+        *,
+        shares_terminal: bool,
+        doing: str = "reading",
+        tells_cache: bool = True,
+    ) -> ExitStatus:
+        """Runs over the files to the end and tells of it. Raises ServicesNotRunning, OcrMuxError if none could start.
+
+        ``make_run`` gets the progress to show and, where breaks are to be told, who hears of them.
+        """
+        console = error_console()
+        with contextlib.ExitStack() as stack:
+            target, watch, pair = self.target, _watch_nothing, None
+            if not target:
+                pair = stack.enter_context(self._pair(console))
+                target, watch = pair.preprocess_target, pair.check
+                if self.verbose:
+                    behind = f" and {pair.gateway_target}" if pair.gateway_target else ""
+                    say(console, f"services at {target}{behind}, logs in {pair.log_folder}")
+            shown = console.is_terminal and not self.quiet
+            progress = RunProgress(
+                console, shown=shown, shares_terminal=shares_terminal, doing=doing, tells_cache=tells_cache
+            )
+            run = make_run(progress, partial(_tell_break, console) if self.verbose else None)
+            with progress:
+                if shown and sources.STANDARD_INPUT not in self.paths:
+                    sources.count(self._walk(), progress.set_total)
+                ending = _interruptible(_work(run, target, walked, watch))
+            status = self._close(console, run.summary, run.elapsed_s, ending)
+            if pair is not None and run.summary.bugs:
+                pair.keep_logs()
+                say(console, f"the services' logs are kept in {pair.log_folder}")
+            return status
+
+    def _walk(self) -> Iterator[Path]:
+        return sources.walk(self.paths, without=self.pictures)
+
+    @contextlib.contextmanager
+    def _pair(self, console: Console) -> Iterator[ServicePair]:
+        with contextlib.ExitStack() as starting:
+            spinner = starting.enter_context(console.status("starting")) if not self.quiet else None
+            told = spinner.update if spinner is not None else None
+            with ServicePair(told=told, preprocess_only=self.preprocess_only) as pair:
+                starting.close()
+                yield pair
+
+    def _close(
+        self, console: Console, summary: RunSummary, elapsed_s: float, ending: BaseException | None
+    ) -> ExitStatus:
+        if isinstance(ending, BrokenPipeError):
+            silence_stdout()
+            return ExitStatus.OK
+        for line in summary.failure_lines():
+            say(console, line)
+        if not self.quiet and (summary.pages or not isinstance(ending, Exception)):
+            say(console, summary.line(elapsed_s, self.pictures))
+        if isinstance(ending, KeyboardInterrupt):
+            say(console, "ocrmux: interrupted; what is done is kept")
+            return ExitStatus.INTERRUPTED
+        if ending is not None:
+            say(console, f"ocrmux: {ending}")
+            return ExitStatus.SOME_FAILED if summary.pages else ExitStatus.NOT_STARTED
+        return ExitStatus.SOME_FAILED if summary.errors else ExitStatus.OK
+
+
+async def _work(
+    run: SourceRun[Any], target: str, walked: Iterator[Path], watch: Callable[[], None]
+) -> Exception | None:
+    """Runs to the end; gives what broke the run off, or None."""
+    async with OcrMuxClient(target) as client:
+        await client.wait_until_reachable(_REACH_TIMEOUT_S)
+        try:
+            await run.run(client, walked, watch=watch)
+        except OcrMuxError as error:
+            if error.code is grpc.StatusCode.UNIMPLEMENTED:
+                return wrong_server(target, wanted="preprocess service", perhaps="gateway")
+            try:
+                watch()
+            except ServicesNotRunning as death:
+                return death
+            return error
+        except (ServicesNotRunning, OSError) as error:
+            return error
+        return None
+
+
+def _interruptible(work: Coroutine[Any, Any, Exception | None]) -> Exception | KeyboardInterrupt | None:
+    """Runs the work; SIGINT and SIGTERM cancel it, once, and give KeyboardInterrupt."""
+
+    async def main() -> Exception | None:
+        task = asyncio.ensure_future(work)
+        loop = asyncio.get_running_loop()
+        for number in (signal.SIGINT, signal.SIGTERM):
+            loop.add_signal_handler(number, _cancel_once(task))
+        return await task
+
+    try:
+        return asyncio.run(main())
+    except asyncio.CancelledError:
+        return KeyboardInterrupt()
+
+
+def _cancel_once(task: asyncio.Future[Any]) -> Callable[[], None]:
+    """A second signal must not cut short what the first one has set going."""
+    calls = iter([task.cancel])
+
+    def cancel() -> None:
+        for call in calls:
+            call()
+            return
+
+    return cancel
+
+
+def _tell_break(console: Console, failures: int, wait_s: float, cause: OcrMuxError) -> None:
+    say(console, f"the connection broke ({cause}); try {failures + 1} in {wait_s:.1f} s")
+
+
+def _watch_nothing() -> None:
+    """A server that was started elsewhere is not this command's to watch."""
