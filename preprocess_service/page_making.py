@@ -232,11 +232,43 @@ def _work(
     planned = _planned(in_pixels(measures or _NOT_MEASURED, sheet.reduction), parameters, sheet.size, order)
     if planned.cut is not None:
         sheet.take(_cut_out(sheet.pixels, planned.cut), keeps_tones=isinstance(planned.cut, Crop))
-        again = replace(_measured(sheet.pixels, 1, measuring), outline=None)
+        again = _measured_inside(sheet.pixels, measures or _NOT_MEASURED, measuring)
         planned = _planned(again, parameters, sheet.size, order)
+    finishing = [step for step in planned.steps if isinstance(step, Sharpen | Binarize)]
     for step in planned.steps:
-        _do(sheet, step)
+        if step not in finishing:
+            _do(sheet, step)
+    text_height_px = planned.text_height_px
+    if text_height_px is None and _is_cleaned_for_its_text(planned, parameters):
+        text_height_px = _scaled_by_text(sheet, parameters, order, measuring)
+    for step in finishing:
+        _do(sheet, replace(step, text_height_px=text_height_px or 0.0) if isinstance(step, Binarize) else step)
+    return text_height_px
+
+
+def _is_cleaned_for_its_text(planned: Plan, parameters: Parameters) -> bool:
+    """Whether text that could not be told from noise may now be, and is wanted at a height."""
+    is_wanted = parameters.wants_grey and parameters.scale_when != "never"
+    return is_wanted and any(isinstance(step, Denoise | Stretch) for step in planned.steps)
+
+
+def _scaled_by_text(sheet: _Sheet, parameters: Parameters, order: PageOrder, measuring: Measuring) -> float | None:
+    """Scales a page whose text could not be told from noise before it was cleaned; gives the text's height, px."""
+    height = _measured(sheet.pixels, 1, measuring).text_height_px
+    planned = _planned(replace(_NOT_MEASURED, text_height_px=height), parameters, sheet.size, order)
+    for step in planned.steps:
+        if isinstance(step, Scale):
+            _do(sheet, step)
     return planned.text_height_px
+
+
+def _measured_inside(pixels: Pixels, before: PageMeasures, measuring: Measuring) -> PageMeasures:
+    """The measures of the page that was cut out. Its light is as uneven as it was in the picture, if not more: on the
+    page alone a shadow may leave too little paper to tell.
+    """
+    measures = _measured(pixels, 1, measuring)
+    unevenness = max((value for value in (before.unevenness, measures.unevenness) if value is not None), default=None)
+    return replace(measures, outline=None, unevenness=unevenness)
 
 
 def _cut_out(pixels: Pixels, cut: Cut) -> StepResult:

@@ -33,6 +33,10 @@ _SURE_SPREAD = 0.8
 """Of the measured contrast: some of the ink is thinner and fainter."""
 _UNTOLD_SPREAD = 64.0
 """Grey levels, where no ink was found: what is there is made no more than four times as strong."""
+_FAINT_CONTRAST = 0.08
+"""Below it what is taken for characters may be their crumbs: a page is not scaled by the height of those."""
+_SHARP_EDGES = 0.1
+"""Of the text's height, at most: softer text loses by being made smaller."""
 _BLUR_OF_TEXT = 0.25
 """The unsharp mask's radius as a share of the edges' width."""
 
@@ -153,6 +157,8 @@ def plan(measures: PageMeasures, parameters: Parameters, size: Size, fit: PageFi
     Points are moved first, so that the tones are reckoned on what remains; a page is made smaller as early and larger
     as late as may be, since each step costs by the pixel.
     """
+    if measures.contrast is not None and measures.contrast < _FAINT_CONTRAST:
+        measures = replace(measures, text_height_px=None, blur=None)
     factor = _scaling(measures, parameters, size, fit, may_tile=may_tile)
     smaller, larger = min(factor, 1.0), max(factor, 1.0)
     text_px = measures.text_height_px
@@ -268,10 +274,10 @@ def _toning(measures: PageMeasures, parameters: Parameters) -> Iterator[PlannedS
 
 
 def _denoising(method: str, noise: float) -> str:
-    """Strong noise has speckles, which only a median takes; faint noise is best averaged where there is no edge."""
+    """Strong noise has speckles, which only a median takes; the weak noise of a faint page is averaged."""
     if method != "measured":
         return method
-    return "despeckle" if noise > _STRONG_NOISE else "bilateral"
+    return "despeckle" if noise > _STRONG_NOISE else "gaussian"
 
 
 def _finishing(measures: PageMeasures, parameters: Parameters, text_height_px: float | None) -> Iterator[PlannedStep]:
@@ -292,7 +298,7 @@ def _scaling(measures: PageMeasures, parameters: Parameters, size: Size, fit: Pa
     factor, text_px = 1.0, measures.text_height_px
     if text_px and parameters.scale_when != "never":
         is_low = text_px < parameters.scale_below_px
-        is_high = 0 < parameters.scale_above_px < text_px
+        is_high = 0 < parameters.scale_above_px < text_px and (measures.blur or 0.0) <= _SHARP_EDGES
         if parameters.scale_when == "always" or is_low or is_high:
             factor = min(parameters.scale_text_px / text_px, parameters.scale_max_factor)
     if parameters.scale_min_side_px:

@@ -76,9 +76,7 @@ class Parameters:
         24.0
     )
     denoise_min_share: Annotated[float, _Range(0, 5, "Or by more than this share of the contrast.")] = 0.25
-    denoise_method: Annotated[DenoiseMethod, _Choice("How; measured: despeckle if strong, else bilateral.")] = (
-        "measured"
-    )
+    denoise_method: Annotated[DenoiseMethod, _Choice("How; measured: despeckle if strong, else gaussian.")] = "measured"
     illumination_when: Annotated[When, _Choice("Divide by the paper's brightness.")] = "never"
     illumination_min_unevenness: Annotated[float, _Range(0, 1, "Where the paper varies by more than this share.")] = (
         0.12
@@ -89,7 +87,9 @@ class Parameters:
     scale_when: Annotated[When, _Choice("Bring the text to a height.")] = "never"
     scale_text_px: Annotated[float, _Range(4, 200, "That height, px.")] = 30.0
     scale_below_px: Annotated[float, _Range(0, 200, "Where it is less than this.")] = 22.0
-    scale_above_px: Annotated[float, _Range(0, 2000, "Where it is more than this; 0: never.")] = 0.0
+    scale_above_px: Annotated[
+        float, _Range(0, 2000, "Where it is more than this and its edges are sharp; 0: never.")
+    ] = 0.0
     scale_max_factor: Annotated[float, _Range(1, 8, "Enlarged at most so many times.")] = 4.0
     scale_min_side_px: Annotated[int, _Range(0, 4096, "Enlarged where the shorter side is less; 0: never.")] = 0
     scale_max_side_px: Annotated[int, _Range(0, 65_500, "Brought down where the longer side is more; 0: never.")] = 0
@@ -102,7 +102,7 @@ class Parameters:
     binarize_method: Annotated[BinarizeMethod, _Choice("How.")] = "sauvola"
     binarize_threshold: Annotated[int, _Range(1, 255, "For fixed: what is brighter becomes white.")] = 150
     binarize_k: Annotated[float, _Range(0, 1, "For sauvola: how much darker than its surroundings ink is.")] = 0.2
-    encode_jpeg_quality: Annotated[int, _Range(1, 100, "The first quality that is tried.")] = 95
+    encode_jpeg_quality: Annotated[int, _Range(1, 100, "The first quality that is tried.")] = 90
 
     @property
     def measures(self) -> bool:
@@ -160,6 +160,7 @@ _CLEANED = replace(
     illumination_when="needed",
     contrast_when="needed",
     denoise_when="needed",
+    denoise_min_share=0.15,
     scale_when="needed",
 )
 _AUTO = {
@@ -175,10 +176,12 @@ _AUTO = {
         denoise_when="needed",
         scale_when="needed",
         scale_text_px=20.0,
-        scale_below_px=9.0,
+        scale_below_px=5.0,
         scale_max_factor=3.0,
     ),
-    PagePreference.CLEANED_GREY: _CLEANED,
+    # Tesseract's page analysis takes the strokes of large Chinese characters for rules and the gaps between them for
+    # columns, and averaging over areas takes noise away.
+    PagePreference.CLEANED_GREY: replace(_CLEANED, scale_text_px=16.0, scale_below_px=15.0, scale_above_px=18.0),
     PagePreference.BILEVEL: replace(_CLEANED, binarize_when="always", scale_text_px=32.0),
 }
 _DOCUMENT = replace(_CLEANED, grey_when="always", illumination_when="always", contrast_when="always")

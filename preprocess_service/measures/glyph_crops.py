@@ -14,13 +14,13 @@ CROP_PX = 24
 """A crop's side."""
 
 _CHARACTERS_ACROSS = 1.8
-_MAX_CROPS = 120
+_MAX_CROPS = 84
 _MIN_SHARE, _MAX_SHARE = 0.45, 1.7
 _MAX_STEP_PX = 1.7
 
 
 def glyph_crops(sheet: Pixels, ink: Ink, angle_deg: float) -> npt.NDArray[np.float32]:
-    """Crops x rows x columns of 0 (paper) to 1 (ink), at most 120 from all over the page, each round one piece of text
+    """Crops x rows x columns of 0 (paper) to 1 (ink), at most 84 from all over the page, each round one piece of text
     of about the usual size and nearly two of them wide.
 
     They are levelled by the angle by which lines fall. Pieces are chosen and cropped alike in all four directions, so

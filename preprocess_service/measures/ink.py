@@ -24,9 +24,10 @@ SIGHT_SIDE_PX = 1000
 
 _SURROUNDINGS_PX = 31
 _LEAST_LIGHT = 24
-_MIN_DEPTH = 10
+_MIN_DEPTH = 7
 _DEPTH_SHARE = 0.4
 _NOISE_SIGMAS = 4.0
+_MIDDLE_LEVEL = 128
 _MIN_PIECE_PX = 3
 _MAX_PIECE_SHARE = 0.25
 _MAX_PIECE_ASPECT = 14
@@ -45,7 +46,8 @@ class Ink:
     long or too thin for a character, and ``boxes`` the left, top, width and height of the pieces of it, all in pixels
     of the sight; ``reduction`` by how much the sight is smaller than the picture that was given; ``depth`` from how far
     below its surroundings a pixel counts as ink, as a share of 255 of them; ``is_faint`` that noise alone set that
-    depth, so that the picture was smoothed first.
+    depth, so that the picture was smoothed first; ``piece_px`` the size that three compact pieces in four stay below:
+    about a character's height; 0 without any piece.
     """
 
     paper: Pixels
@@ -55,24 +57,12 @@ class Ink:
     depth: int
     is_negative: bool
     is_faint: bool
+    piece_px: float
 
     @property
     def size(self) -> Size:
         """The sight's extent."""
         return Size(width=self.paper.shape[1], height=self.paper.shape[0])
-
-    @property
-    def piece_px(self) -> float:
-        """The size that three compact pieces in four stay below: about a character's height; 0 without any piece.
-
-        Words that have run together are told by their shape; where nearly all have, their height is taken.
-        """
-        if not len(self.boxes):
-            return 0.0
-        longer, shorter = self.boxes[:, 2:].max(axis=1), self.boxes[:, 2:].min(axis=1)
-        is_compact = longer <= _MAX_COMPACT_ASPECT * shorter
-        compact = longer[is_compact] if is_compact.mean() >= _MIN_COMPACT_SHARE else shorter
-        return float(np.percentile(compact, 75))
 
 
 def find_ink(grey: Pixels) -> Ink:
@@ -89,7 +79,7 @@ def find_ink(grey: Pixels) -> Ink:
         depth, _ = ink_depth(depths)
     mask = cv2.threshold(depths, depth, 1, cv2.THRESH_BINARY)[1]
     text, boxes = _text_pieces(mask)
-    return Ink(paper, text, boxes, reduction, depth, is_negative, is_faint)
+    return Ink(paper, text, boxes, reduction, depth, is_negative, is_faint, _piece_px(boxes))
 
 
 def reduced(grey: Pixels, reduction: int) -> Pixels:
@@ -115,7 +105,7 @@ def ink_depth(depths: Pixels) -> tuple[int, bool]:
 
     The deepest are told by the ratio of the sums of cubes and of squares, which few strokes decide as well as many.
     """
-    counts = np.bincount(depths[::2, ::2].ravel(), minlength=256).astype(np.float64)
+    counts = np.bincount(depths[::3, ::2].ravel(), minlength=256).astype(np.float64)
     levels = np.arange(256.0)
     # Half of all pixels lie above the surroundings' mean and show as 0: what is left of the paper is half a bell.
     shares = np.cumsum(counts) / max(1.0, counts.sum())
@@ -132,7 +122,8 @@ def _is_negative(sight: Pixels) -> bool:
     """Whether the strokes are lighter than what is round them, on a page that is mostly dark: by the third moment of
     the differences to the surroundings.
     """
-    if float(np.median(sight[::4, ::4])) >= 128:
+    some = sight[::4, ::4]
+    if 2 * np.count_nonzero(some < _MIDDLE_LEVEL) <= some.size:
         return False
     means = cv2.blur(sight, (_SURROUNDINGS_PX, _SURROUNDINGS_PX), borderType=cv2.BORDER_REPLICATE)
     differences = sight[::2, ::2].astype(np.float32) - means[::2, ::2]
@@ -153,3 +144,13 @@ def _text_pieces(mask: cv2.typing.MatLike) -> tuple[Pixels, Boxes]:
     is_text[0] = False
     text = np.take(is_text.view(np.uint8), np.asarray(labels, np.uint16))
     return text, np.ascontiguousarray(stats[is_text, :4], dtype=np.int32)
+
+
+def _piece_px(boxes: Boxes) -> float:
+    """Words that have run together are told by their shape; where nearly all have, their height is taken."""
+    if not len(boxes):
+        return 0.0
+    longer, shorter = np.maximum(boxes[:, 2], boxes[:, 3]), np.minimum(boxes[:, 2], boxes[:, 3])
+    is_compact = longer <= _MAX_COMPACT_ASPECT * shorter
+    compact = longer[is_compact] if is_compact.mean() >= _MIN_COMPACT_SHARE else shorter
+    return float(np.percentile(compact, 75))

@@ -1,13 +1,13 @@
 """The corners of a page that lies on a darker background: a sheet on a table, a scan with black borders.
 
 Candidates come from bright areas and from long straight edges of a small picture without its text. One is taken only
-when the picture steps from dark to light all along its sides, away from them too (a printed frame does not), and when
-no text would be cut off. Its sides are then fitted to the edges in the whole picture.
+when the picture steps from dark to light all along its sides, away from them too (a printed frame does not), when most
+of its sides have a calm margin inside, and when no text would be cut off. Its sides are then fitted to the edges in
+the whole picture.
 """
 
 from __future__ import annotations
 
-import itertools
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
@@ -28,6 +28,7 @@ _MIN_FILL = 0.92
 _MIN_STEP = 9.0
 _MIN_SIDE_SUPPORT, _MIN_MEAN_SUPPORT = 0.7, 0.85
 _MIN_FAR_SUPPORT = 0.62
+_CALM_LEVELS = 22.0
 _SAMPLES = 40
 _NEAR_SHARE, _FAR_SHARE = 0.008, 0.03
 _BORDER_SHARE = 0.015
@@ -36,8 +37,9 @@ _LIKE_TEXT = 0.5
 _MAX_LOOKED_AT = 120
 _PLAIN_LEVELS = 40.0
 _MAX_ODD_SHARE = 0.02
-_MIN_CORNER_COSINE = 0.64
-_LINES_EACH_WAY = 5
+_MAX_CORNER_COSINE = 0.75
+_LEAST_TURN_DEG = 40.0
+_MOST_EDGES, _MOST_SIDES = 120, 9
 _DARK_LEVEL, _DARK_RATIO = 100.0, 0.55
 _BRIGHT_RATIO = 0.6
 
@@ -59,8 +61,10 @@ def find_outline(grey: Pixels, ink: Ink) -> Floats | None:
     """
     if min(grey.shape) < _MIN_SIDE_PX:
         return None
-    reduction = max(1, -(-max(grey.shape) // _SMALL_SIDE_PX))
-    small = np.asarray(cv2.medianBlur(reduced(grey, reduction), 3), np.uint8)
+    step = max(1, -(-max(ink.paper.shape) // _SMALL_SIDE_PX))
+    reduction = step * ink.reduction
+    seen = reduced(ink.paper, step)
+    small = np.asarray(cv2.medianBlur(cv2.bitwise_not(seen) if ink.is_negative else seen, 3), np.uint8)
     kernel = np.ones((9, 9), np.uint8)
     bare = cv2.morphologyEx(small, cv2.MORPH_CLOSE, kernel).astype(np.uint8, copy=False)
     if float(np.percentile(bare[::2, ::2], 90)) - float(np.percentile(bare[::2, ::2], 2)) < _MIN_RANGE:
@@ -115,41 +119,76 @@ def _four_sided(hull: cv2.typing.MatLike) -> Floats | None:
 
 
 def _edge_quads(bare: Pixels) -> Iterator[Floats]:
-    """The areas between the longest straight edges, two across and two down."""
+    """The areas round which four straight edges run, each lighter inside, or borders of the picture in their place."""
+    sides = _longest(_steps_of_light(bare), bare)
+    height, width = bare.shape
+    frame = np.array([[0, 0], [width, 0], [width, height], [0, height]], np.float64) - 0.5
+    sides += [np.concatenate(ends) for ends in zip(frame, np.roll(frame, -1, axis=0), strict=True)]
+    lines = [np.cross([*side[:2], 1.0], [*side[2:], 1.0]) for side in sides]
+    headings = [float(np.degrees(np.arctan2(side[3] - side[1], side[2] - side[0]))) % 360 for side in sides]
+
+    def turns(one: int, other: int) -> bool:
+        return _LEAST_TURN_DEG <= (headings[other] - headings[one]) % 360 <= 180 - _LEAST_TURN_DEG
+
+    after = [[other for other in range(len(sides)) if turns(one, other)] for one in range(len(sides))]
+    for round_it in _rounds_of_four(after):
+        corners = [_crossing(lines[round_it[n - 1]], lines[round_it[n]]) for n in range(4)]
+        if all(corner is not None for corner in corners):
+            yield _clockwise(np.array(corners) + 0.5)
+
+
+def _rounds_of_four(after: list[list[int]]) -> Iterator[tuple[int, int, int, int]]:
+    """Ways round by four sides, each of which turns into the next (``after``) and the last into the first; each way is
+    told once, from its side that is first in the list.
+    """
+    for first, follows in enumerate(after):
+        for second in (side for side in follows if side > first):
+            for third in (side for side in after[second] if side > first):
+                for fourth in (side for side in after[third] if side > first):
+                    if first in after[fourth]:
+                        yield first, second, third, fourth
+
+
+def _steps_of_light(bare: Pixels) -> list[Floats]:
+    """Straight edges with a step of light all along, longest first, each with its light side on its right."""
     edges = cv2.Canny(cv2.GaussianBlur(bare, (5, 5), 0), 20, 50)
     found = cv2.HoughLinesP(edges, 1, np.pi / 360, 40, minLineLength=min(bare.shape) * 0.2, maxLineGap=12)
     if found is None:
-        return
+        return []
     segments = found.reshape(-1, 4).astype(np.float64)
-    spans = np.abs(segments[:, 2:] - segments[:, :2])
-    order = np.argsort(-np.hypot(spans[:, 0], spans[:, 1]), kind="stable")
-    across = _distinct([segments[i] for i in order if spans[i, 0] > 1.2 * spans[i, 1]], 1, bare)
-    down = _distinct([segments[i] for i in order if spans[i, 1] > 1.2 * spans[i, 0]], 0, bare)
-    for first, second in itertools.combinations(across, 2):
-        for third, fourth in itertools.combinations(down, 2):
-            corners = [_crossing(one, two) for one in (first, second) for two in (third, fourth)]
-            if all(corner is not None for corner in corners):
-                yield _clockwise(np.array(corners) + 0.5)
+    spans = segments[:, 2:] - segments[:, :2]
+    order = np.argsort(-np.hypot(spans[:, 0], spans[:, 1]), kind="stable")[:_MOST_EDGES]
+    steps = []
+    for segment in segments[order]:
+        right, left = _beside(segment[:2] + 0.5, segment[2:] + 0.5, bare, _NEAR_SHARE * max(bare.shape) + 1.5)
+        if float(np.mean(right - left > _MIN_STEP)) >= _MIN_SIDE_SUPPORT:
+            steps.append(segment)
+        elif float(np.mean(left - right > _MIN_STEP)) >= _MIN_SIDE_SUPPORT:
+            steps.append(segment[[2, 3, 0, 1]])
+    return steps
 
 
-def _distinct(segments: list[Floats], axis: int, bare: Pixels) -> list[Floats]:
-    """The longest of the segments that lie apart, and the picture's two borders of that way."""
-    height, width = bare.shape
-    apart = 0.03 * max(bare.shape)
-    borders = [[0, 0, width, 0], [0, height, width, height]] if axis else [[0, 0, 0, height], [width, 0, width, height]]
+def _longest(steps: list[Floats], bare: Pixels) -> list[Floats]:
+    """The longest of them that do not lie on one line with a longer one."""
+    apart = 0.015 * max(bare.shape)
     kept: list[Floats] = []
-    for segment in segments:
-        middle = (segment[axis] + segment[axis + 2]) / 2
-        if all(abs((other[axis] + other[axis + 2]) / 2 - middle) > apart for other in kept):
-            kept.append(segment)
-        if len(kept) == _LINES_EACH_WAY:
+    for step in steps:
+        if not any(_is_on_one_line(other, step, apart) for other in kept):
+            kept.append(step)
+        if len(kept) == _MOST_SIDES:
             break
-    return [*kept, *(np.array(border, np.float64) - 0.5 for border in borders)]
+    return kept
 
 
-def _crossing(one: Floats, two: Floats) -> Floats | None:
-    first = np.cross([one[0], one[1], 1.0], [one[2], one[3], 1.0])
-    second = np.cross([two[0], two[1], 1.0], [two[2], two[3], 1.0])
+def _is_on_one_line(longer: Floats, other: Floats, apart: float) -> bool:
+    along = longer[2:] - longer[:2]
+    normal = np.array([-along[1], along[0]]) / np.hypot(*along)
+    away = np.abs((other.reshape(2, 2) - longer[:2]) @ normal)
+    return bool(away.max() <= apart) and float(along @ (other[2:] - other[:2])) > 0
+
+
+def _crossing(first: Floats, second: Floats) -> Floats | None:
+    """Where two lines a x + b y + c = 0 meet."""
     x, y, w = np.cross(first, second)
     return None if abs(w) < 1e-6 else np.array([x / w, y / w])
 
@@ -173,7 +212,7 @@ def _is_page_shaped(quad: Floats, width: int, height: int) -> bool:
     units = sides / lengths[:, None]
     after = np.roll(units, -1, axis=0)
     turns = units[:, 0] * after[:, 1] - units[:, 1] * after[:, 0]
-    if turns.min() <= 0 or np.abs((units * after).sum(axis=1)).max() > _MIN_CORNER_COSINE:
+    if turns.min() <= 0 or np.abs((units * after).sum(axis=1)).max() > _MAX_CORNER_COSINE:
         return False
     if min(lengths[0], lengths[2]) < 0.45 * max(lengths[0], lengths[2]):
         return False
@@ -190,7 +229,7 @@ def _judge(quad: Floats, bare: Pixels) -> _Judged | None:
     on_border = _on_border(quad, width, height)
     if sum(on_border) > 2:
         return None
-    supports, weights = [], []
+    supports, weights, calm = [], [], []
     middle = float(np.median(_values(bare, quad.mean(axis=0) + (quad - quad.mean(axis=0)) * 0.5)))
     for number in range(4):
         near_in, near_out = _both_sides(quad, number, bare, _NEAR_SHARE * max(bare.shape) + 1.5)
@@ -205,12 +244,20 @@ def _judge(quad: Floats, bare: Pixels) -> _Judged | None:
         outside = float(np.median(far_out))
         if sum(on_border) == 2 and not (outside < _DARK_LEVEL and outside < _DARK_RATIO * float(np.median(far_in))):
             return None
+        calm.append(_is_calm(near_in))
         supports.append(support)
         weights.append(support * min(1.0, float(np.median(near_in - near_out)) / 40))
-    if np.mean(supports) < _MIN_MEAN_SUPPORT:
+    if np.mean(supports) < _MIN_MEAN_SUPPORT or 2 * sum(calm) <= len(calm):
         return None
     area = float(cv2.contourArea(quad.astype(np.float32))) / bare.size
     return _Judged(quad, float(np.mean(weights)) + 0.3 * area - 0.15 * sum(on_border), on_border)
+
+
+def _is_calm(levels: Floats) -> bool:
+    """Whether brightness changes little along a side, as on a page's margin, shadows included, and not on a poster's
+    lettering.
+    """
+    return float(np.percentile(np.abs(np.diff(levels)), 90)) <= _CALM_LEVELS
 
 
 def _on_border(quad: Floats, width: int, height: int) -> tuple[bool, bool, bool, bool]:
@@ -226,7 +273,11 @@ def _on_border(quad: Floats, width: int, height: int) -> tuple[bool, bool, bool,
 
 def _both_sides(quad: Floats, number: int, bare: Pixels, distance: float) -> tuple[Floats, Floats]:
     """Brightness at points along a side, so far inside and outside of it; the corners' surroundings are left out."""
-    start, end = quad[number], quad[(number + 1) % 4]
+    return _beside(quad[number], quad[(number + 1) % 4], bare, distance)
+
+
+def _beside(start: Floats, end: Floats, bare: Pixels, distance: float) -> tuple[Floats, Floats]:
+    """Brightness at points so far on the right and on the left of the way from start to end, as it is seen."""
     along = end - start
     inward = np.array([-along[1], along[0]]) / max(1e-9, float(np.hypot(*along)))
     shares = np.linspace(0.05, 0.95, _SAMPLES)[:, None]

@@ -10,13 +10,14 @@ from preprocess_service.measures.ink import Floats, Ink, Pixels, depths_of, ink_
 
 _INK_PERCENTILE = 75
 _MOST_LOOKED_AT = 8000
-_PATCH_PX = 96
+_SURROUNDINGS_PX = 31
+_PATCH_PX = 72
 _PATCHES_ACROSS = 4
 _BLOCK_PX = 8
 _BARE_SHARE = 0.5
 _GRID_CELLS = 14
-_LIGHT_SIDE_PX = 440
-_FIT_ROUNDS = 5
+_LIGHT_SIDE_PX = 320
+_FIT_ROUNDS = 4
 _MAX_CELL_SPREAD = 12.0
 _MAX_OFF_SHARE = 0.12
 
@@ -26,9 +27,28 @@ def contrast_levels(views: tuple[CloseView, ...]) -> float | None:
 
     Strokes thinner than a pixel never reach their ink's darkness: what is told is what can be seen.
     """
-    depths = [(view.brightness - view.paper)[view.ink > 0] for view in views]
-    joined = np.concatenate(depths)[:: max(1, sum(map(len, depths)) // _MOST_LOOKED_AT)] if depths else np.empty(0)
-    return float(max(0.0, np.percentile(joined, _INK_PERCENTILE))) if len(joined) else None
+    strokes = [np.flatnonzero(view.ink.view(np.bool_)) for view in views]
+    count = sum(map(len, strokes))
+    if not count:
+        return None
+    step = -(-count // _MOST_LOOKED_AT)
+    some = [(view, places[::step]) for view, places in zip(views, strokes, strict=True)]
+    depths = np.concatenate([view.brightness.take(places) - view.paper.take(places) for view, places in some])
+    return float(max(0.0, np.percentile(depths, _INK_PERCENTILE)))
+
+
+def coherence(views: tuple[CloseView, ...]) -> float:
+    """How alike pixels beside each other are, apart from their surroundings: the autocorrelation at a distance of one,
+    across and down. About 0 on white noise and 0.5 to 0.9 on text; noise on the text takes its share of it. 0 without
+    views.
+    """
+    products = squares = 0.0
+    for view in views:
+        means = cv2.blur(view.paper, (_SURROUNDINGS_PX, _SURROUNDINGS_PX))
+        rest = cv2.subtract(view.paper, means, dtype=cv2.CV_32F)
+        products += (float(np.vdot(rest[:, 1:], rest[:, :-1])) + float(np.vdot(rest[1:], rest[:-1]))) / 2
+        squares += float(np.vdot(rest, rest))
+    return products / squares if squares else 0.0
 
 
 def noise_levels(grey: Pixels) -> float | None:
@@ -39,7 +59,7 @@ def noise_levels(grey: Pixels) -> float | None:
     thirds count. Of noise on paper that is as white as can be, only the darker half is there.
     """
     patches = _patches(grey)
-    depths = depths_of(patches, 31)
+    depths = depths_of(patches, _SURROUNDINGS_PX)
     depth, _ = ink_depth(depths)
     bare = (cv2.dilate(depths, np.ones((5, 5), np.uint8)) < depth).astype(np.float32)
     rest = patches.astype(np.float32)
@@ -75,7 +95,8 @@ def unevenness(ink: Ink) -> float | None:
     tinted boxes) left out of account; its spread is told. None where no such surface fits, as on a picture of a room,
     and for a picture of fewer than 32 pixels a side.
     """
-    paper = reduced(ink.paper, max(1, max(ink.paper.shape) // _LIGHT_SIDE_PX))
+    bare = np.asarray(cv2.dilate(ink.paper, np.ones((3, 3), np.uint8)), np.uint8)
+    paper = reduced(bare, max(1, max(bare.shape) // _LIGHT_SIDE_PX))
     if min(paper.shape) < 32:
         return None
     reach = max(3, round(1.2 * ink.piece_px * paper.shape[0] / ink.paper.shape[0])) | 1

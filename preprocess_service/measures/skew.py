@@ -95,22 +95,35 @@ def _power_by_ray(text: Pixels) -> Floats:
     shrunk = reduced(text * np.uint8(255), -(-max(text.shape) // _SPECTRUM_PX))
     canvas = np.zeros((_SPECTRUM_PX, _SPECTRUM_PX), np.float32)
     canvas[: shrunk.shape[0], : shrunk.shape[1]] = shrunk - np.float32(shrunk.mean())
-    spectrum = cv2.dft(canvas, flags=cv2.DFT_COMPLEX_OUTPUT)
-    real, imaginary = spectrum[:, :, 0], spectrum[:, :, 1]
     columns, rows, weights = _rays()
-    polar = cv2.remap(real * real + imaginary * imaginary, columns, rows, cv2.INTER_LINEAR, borderMode=cv2.BORDER_WRAP)
+    polar = cv2.remap(_half_power(canvas), columns, rows, cv2.INTER_LINEAR, borderMode=cv2.BORDER_WRAP)
     return np.asarray(polar @ weights, np.float64)
+
+
+def _half_power(canvas: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
+    """The power of the spectrum's left half, which a real picture's other half mirrors.
+
+    OpenCV packs it: real and imaginary parts beside each other, those of the first column below each other.
+    """
+    packed = np.square(np.asarray(cv2.dft(canvas), np.float32))
+    half = np.empty((_SPECTRUM_PX, _SPECTRUM_PX // 2), np.float32)
+    np.add(packed[:, 1:-1:2], packed[:, 2::2], out=half[:, 1:])
+    first = packed[1:-1:2, 0] + packed[2::2, 0]
+    half[1 : _SPECTRUM_PX // 2, 0], half[_SPECTRUM_PX // 2 + 1 :, 0] = first, first[::-1]
+    half[0, 0], half[_SPECTRUM_PX // 2, 0] = packed[0, 0], packed[-1, 0]
+    return half
 
 
 @functools.cache
 def _rays() -> tuple[npt.NDArray[np.float32], npt.NDArray[np.float32], npt.NDArray[np.float32]]:
-    """Where the rays lie in a spectrum, rays x radii, and how much each radius counts.
+    """Where the rays lie in a spectrum's left half, rays x radii, and how much each radius counts.
 
     The projection along level lines stands in the spectrum's first column.
     """
     radii = np.arange(_INNERMOST, _OUTERMOST, dtype=np.float64)
     angles = np.radians(np.arange(180 * _RAYS_PER_DEG) / _RAYS_PER_DEG + 90.0 - MAX_SKEW_DEG)[:, None]
-    columns, rows = radii * np.cos(angles) % _SPECTRUM_PX, radii * np.sin(angles) % _SPECTRUM_PX
+    columns, rows = radii * np.cos(angles), radii * np.sin(angles)
+    columns, rows = np.abs(columns), np.where(columns < 0, -rows, rows) % _SPECTRUM_PX
     weights = np.minimum(radii, _MOST_WEIGHED) ** 1.5
     return columns.astype(np.float32), rows.astype(np.float32), weights.astype(np.float32)
 
@@ -152,15 +165,23 @@ class _Strips:
         """The power, slopes x frequencies, of the whole projections along lines that fall by each slope, which are
         evenly spaced.
         """
-        angle = 2j * math.pi * np.outer(self.places, self.frequencies)
-        moved = self.spectra * np.exp(angle * slopes[0])
-        step = np.exp(angle * (slopes[1] - slopes[0]))
+        phases = (2 * math.pi * np.outer(self.places, self.frequencies)).astype(np.float32)
+        moved = self.spectra * _turned(phases * np.float32(slopes[0]))
+        step = _turned(phases * np.float32(slopes[1] - slopes[0]))
         powers = np.empty((len(slopes), len(self.frequencies)))
         for number in range(len(slopes)):
             whole = moved.sum(axis=0)
             powers[number] = whole.real**2 + whole.imag**2
             moved *= step
         return powers
+
+
+def _turned(phases: npt.NDArray[np.float32]) -> npt.NDArray[np.complex64]:
+    """The complex numbers of length 1 at these angles in radians."""
+    numbers = np.empty(phases.shape, np.complex64)
+    np.cos(phases, out=numbers.real)
+    np.sin(phases, out=numbers.imag)
+    return numbers
 
 
 def _levelled(text: Pixels, angle_deg: float) -> Pixels:

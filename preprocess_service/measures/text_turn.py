@@ -70,21 +70,26 @@ class TurnNetwork:
 
     @classmethod
     def load(cls, path: Path) -> TurnNetwork:
-        """The network that was saved there. Raises OSError or ValueError when there is none."""
+        """The network that was saved there. Raises OSError when there is no such file."""
         with np.load(path, allow_pickle=False) as weights:
             return cls(**{name: np.asarray(weights[name], np.float32) for name in weights.files})
 
     def save(self, path: Path) -> None:
         """Writes it with the layers' weights in half precision. Raises OSError when it cannot."""
-        layers = {"first": self.first.astype(np.float16), "second": self.second.astype(np.float16)}
         with path.open("wb") as file:
             np.savez_compressed(
-                file, **layers, first_bias=self.first_bias, second_bias=self.second_bias, third=self.third
+                file,
+                first=self.first.astype(np.float16),
+                first_bias=self.first_bias,
+                second=self.second.astype(np.float16),
+                second_bias=self.second_bias,
+                third=self.third,
             )
 
     def log_probabilities(self, crops: Singles) -> Floats:
         """Crops x 4: the logarithm of the probability of each number of turns that could bring each crop upright."""
-        looks = np.stack([self._uprightness(np.rot90(crops, turns, axes=(1, 2))) for turns in range(4)], axis=1)
+        turned = np.concatenate([np.rot90(crops, turns, axes=(1, 2)) for turns in range(4)])
+        looks = self._uprightness(turned).reshape(4, -1).T
         looks = looks - looks.max(axis=1, keepdims=True)
         return np.asarray(looks - np.log(np.exp(looks).sum(axis=1, keepdims=True)))
 

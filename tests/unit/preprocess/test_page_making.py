@@ -34,7 +34,7 @@ from preprocess_service.steps.step_result import Pixels
 from tests.fakes.images import InkBox, encoded, page_with_ink, photo, stored_with_orientation, tiff_pages
 
 GOOD = PageMeasures(
-    quarter_turns=0, skew_deg=0.0, contrast=0.9, noise=1.0, unevenness=0.02, text_height_px=30.0, blur=0.1
+    quarter_turns=0, skew_deg=0.0, contrast=0.9, noise=1.0, unevenness=0.02, text_height_px=17.0, blur=0.1
 )
 UNTOUCHED = PagePreference.UNTOUCHED
 CLEANED_GREY = PagePreference.CLEANED_GREY
@@ -184,7 +184,7 @@ def test_a_page_that_is_to_be_made_smaller_by_its_text_is_decoded_so() -> None:
     """The steps after the decoder's reduction bring it to the height that was wished for, and its way back is exact."""
     document = WatchedDocument(BIG)
     order = PageOrder(resolve("auto", {"scale.above_px": "60"}), Reader(CLEANED_GREY), False)
-    page = make_page(document, 1, order, measuring=always(replace(GOOD, text_height_px=150.0)))
+    page = make_page(document, 1, order, measuring=always(replace(GOOD, text_height_px=70.0)))
     assert document.asked == [1200, DecodeWish(grey=True, max_reduction=4)]
     assert [step.name for step in page.steps][:2] == ["grey", "reduce"]
     corner = page.page_to_source.apply([(float(page.page_size.width), float(page.page_size.height))])
@@ -203,7 +203,7 @@ def test_a_broken_page_for_a_neural_engine_keeps_its_colour() -> None:
 def test_a_page_cut_out_of_its_picture_is_measured_again() -> None:
     """What surrounded it no longer counts; the answer tells what was measured on the picture as it came."""
     corners = ((60.0, 50.0), (330.0, 40.0), (360.0, 460.0), (40.0, 450.0))
-    first = replace(GOOD, outline=corners, unevenness=0.9, text_height_px=None)
+    first = replace(GOOD, outline=corners, noise=90.0, text_height_px=None)
     pictures: list[tuple[int, ...]] = []
 
     def measuring(picture: Pixels, _factor: float) -> PageMeasures:
@@ -215,6 +215,36 @@ def test_a_page_cut_out_of_its_picture_is_measured_again() -> None:
     assert pictures == [(500, 400), (page.page_size.height, page.page_size.width)]
     assert page.measures == first
     assert page.page_to_source.apply([(0.0, 0.0)])[0] == pytest.approx(corners[2], abs=0.01)
+
+
+@pytest.mark.parametrize("again", [None, 0.02])
+def test_the_light_of_a_page_cut_out_is_as_uneven_as_it_was(again: float | None) -> None:
+    """It was measured inside of the outline before, where there was more of it to see."""
+    corners = ((60.0, 50.0), (330.0, 40.0), (360.0, 460.0), (40.0, 450.0))
+    outlines = iter([corners, None])
+
+    def measuring(_picture: Pixels, _factor: float) -> PageMeasures:
+        outline = next(outlines)
+        return replace(GOOD, outline=outline, unevenness=again if outline is None else 0.9)
+
+    page = made(encoded(photo(400, 500), "PNG"), measuring=measuring)
+    assert [step.name for step in page.steps] == ["perspective", "illumination", "encode"]
+
+
+def test_text_that_noise_hid_is_measured_once_the_page_is_clean() -> None:
+    """It is then brought to its height before the page is made black and white, by windows of that height."""
+    heights = iter([None, 9.0])
+    noisy_page = replace(GOOD, noise=40.0)
+    page = made(
+        encoded(photo(300, 200), "PNG"),
+        measuring=lambda _picture, _factor: replace(noisy_page, text_height_px=next(heights)),
+        preference=PagePreference.BILEVEL,
+    )
+    assert [step.name for step in page.steps] == ["grey", "denoise", "scale", "binarize", "encode"]
+    factor = page.page_size.width / 300
+    window = int(page.steps[3].parameters["window_px"])
+    assert window == pytest.approx(2 * 9.0 * factor, abs=2)
+    assert page.measures == replace(noisy_page, text_height_px=None)
 
 
 @pytest.mark.parametrize("orientation", range(1, 9))
@@ -293,7 +323,7 @@ def test_a_two_tone_page_stays_one_through_turns_and_paper() -> None:
     content = encoded(Image.fromarray(pixels).convert("1"), "TIFF")
     page = made(
         content,
-        measuring=always(replace(GOOD, quarter_turns=1)),
+        measuring=always(replace(GOOD, quarter_turns=1, text_height_px=30.0)),
         preference=PagePreference.BILEVEL,
         fit=PageFit(min_side_px=100),
     )

@@ -46,6 +46,21 @@ def test_a_photographed_page_is_found_to_three_thousandths(seed: int) -> None:
     assert apart.max() <= 0.003 * _HEIGHT
 
 
+@pytest.mark.parametrize("turn_deg", [-41, -30, 30, 44])
+def test_a_page_seen_from_far_off_its_middle_and_half_in_shadow_is_found(turn_deg: float) -> None:
+    """Corners as sharp as 45 degrees, sides that are neither level nor plumb, and a third of the light."""
+    radians = np.radians(turn_deg)
+    turn = np.array([[np.cos(radians), np.sin(radians)], [-np.sin(radians), np.cos(radians)]])
+    around = np.array([[-300, -430], [300, -330], [300, 330], [-300, 430]], np.float64) * (1.0, 0.9)
+    corners = np.array([_WIDTH / 2, _HEIGHT / 2]) + around @ turn
+    picture = photographed(_page(3), corners, _WIDTH, _HEIGHT, table_of(_WIDTH, _HEIGHT, 110, 6)).astype(np.float64)
+    picture *= 1 - 0.65 / (1 + np.exp((np.arange(_WIDTH) - 0.55 * _WIDTH) / 25))
+    outline = measure(noisy(smeared(picture.astype(np.uint8), 1.2), 5, 3), 1.0).outline
+    assert outline is not None
+    nearest = np.hypot(*(np.array(outline)[:, None] - corners[None]).transpose(2, 0, 1)).min(axis=1)
+    assert nearest.max() <= 0.004 * _HEIGHT
+
+
 def test_a_scan_with_black_borders_beside_it_is_found() -> None:
     """The page may run over two borders of the picture."""
     picture = np.full((1200, 1100), 12, np.uint8)

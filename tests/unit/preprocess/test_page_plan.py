@@ -33,7 +33,7 @@ from preprocess_service.profiles import resolve
 
 A4 = Size(2480, 3508)
 GOOD = PageMeasures(
-    quarter_turns=0, skew_deg=0.1, contrast=0.85, noise=2.0, unevenness=0.04, text_height_px=32.0, blur=0.15
+    quarter_turns=0, skew_deg=0.1, contrast=0.85, noise=2.0, unevenness=0.04, text_height_px=17.0, blur=0.08
 )
 UNTOUCHED = PagePreference.UNTOUCHED
 CLEANED_GREY = PagePreference.CLEANED_GREY
@@ -68,9 +68,11 @@ def test_a_good_page_is_left_as_it_is(preference: PagePreference) -> None:
         ({"quarter_turns": 3}, [Grey(), Turn(3)]),
         ({"skew_deg": -2.0}, [Grey(), Deskew(-2.0)]),
         ({"noise": 30.0}, [Grey(), Denoise("despeckle", 30.0)]),
-        ({"unevenness": 0.3}, [Grey(), Illuminate(32.0)]),
+        ({"unevenness": 0.3}, [Grey(), Illuminate(17.0)]),
         ({"contrast": 0.2}, [Grey(), Stretch("stretch", 0.8 * 255 * 0.2)]),
-        ({"text_height_px": 15.0}, [Grey(), Scale(2.0)]),
+        ({"text_height_px": 8.0}, [Grey(), Scale(2.0)]),
+        ({"text_height_px": 32.0}, [Grey(), Scale(0.5)]),
+        ({"text_height_px": 32.0, "blur": 0.2}, []),
     ],
 )
 def test_a_page_for_tesseract_gets_what_its_measures_ask_for(change: dict[str, Any], expected: list[object]) -> None:
@@ -102,9 +104,17 @@ def test_a_neural_engine_gets_a_broken_page_mended_in_colour(change: dict[str, A
 def test_noise_is_weighed_against_the_contrast() -> None:
     """Noise that is faint by itself drowns text that is fainter: it is averaged away before the stretch."""
     faint = replace(GOOD, contrast=0.05, noise=5.0)
-    assert planned(faint).steps == (Denoise("bilateral", 5.0), Stretch("stretch", 0.8 * 255 * 0.05))
+    assert planned(faint).steps == (Denoise("gaussian", 5.0), Stretch("stretch", 0.8 * 255 * 0.05))
     assert [type(step) for step in planned(replace(faint, noise=1.0)).steps] == [Stretch]
     assert planned(faint, denoise__method="median").steps[0] == Denoise("median", 5.0)
+
+
+def test_a_faint_page_is_not_scaled_by_what_noise_left_of_its_text() -> None:
+    """Crumbs of characters are small: their height would make a large page several times as large."""
+    faint = replace(GOOD, contrast=0.04, noise=2.0, text_height_px=5.0)
+    made = planned(faint, CLEANED_GREY)
+    assert [type(step) for step in made.steps] == [Grey, Denoise, Stretch]
+    assert made.text_height_px is None
 
 
 def test_steps_come_in_their_order() -> None:
@@ -132,8 +142,8 @@ def test_a_page_is_made_smaller_before_the_other_steps() -> None:
         replace(GOOD, text_height_px=120.0, noise=50.0), CLEANED_GREY, scale__above_px="60", deskew__when="always"
     )
     assert [type(step) for step in made.steps] == [Grey, Scale, Deskew]
-    assert made.factor == pytest.approx(30 / 120)
-    assert made.text_height_px == pytest.approx(30)
+    assert made.factor == pytest.approx(16 / 120)
+    assert made.text_height_px == pytest.approx(16)
 
 
 def test_enlarging_is_bounded() -> None:
@@ -193,7 +203,7 @@ def test_a_page_that_is_too_long_to_be_warped_is_not_levelled() -> None:
 def test_measures_follow_the_pixels() -> None:
     """In a page reduced by two, text is half as high, noise half as strong, and the outline half as far."""
     reduced = in_pixels(replace(GOOD, outline=SQUARE), 2)
-    assert (reduced.text_height_px, reduced.noise) == (16.0, 1.0)
+    assert (reduced.text_height_px, reduced.noise) == (8.5, 1.0)
     assert reduced.outline == ((240.0, 254.0), (990.0, 254.0), (990.0, 1404.0), (240.0, 1404.0))
     assert reduced.skew_deg == GOOD.skew_deg
     assert in_pixels(GOOD, 1) is GOOD
