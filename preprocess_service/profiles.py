@@ -253,11 +253,21 @@ def resolve(name: str, overrides: Mapping[str, str]) -> Profile:
     changes: list[tuple[str, str]] = []
     for key, text in sorted(overrides.items()):
         if key not in _PARAMETERS:
-            raise ProfileParameterInvalid(key, f"known are {', '.join(sorted(_PARAMETERS))}")
+            raise ProfileParameterInvalid(key, _known_near(key))
         value = _value(key, text)
         if any(getattr(base, _PARAMETERS[key].attribute) != value for base in bases):
             changes.append((key, f"{value:g}" if isinstance(value, float) else str(value)))
     return Profile(profile, tuple(changes))
+
+
+def _known_near(key: str) -> str:
+    """The parameters of the key's step, else the steps: few enough to be told whole."""
+    step = key.partition(".")[0]
+    own = [each for each in _PARAMETERS if each.startswith(f"{step}.")]
+    if own:
+        return f"known are {', '.join(own)}"
+    steps = dict.fromkeys(each.partition(".")[0] for each in _PARAMETERS)
+    return f"it is STEP.PARAMETER, and the steps are {', '.join(steps)}"
 
 
 def fingerprint(name: str, overrides: Mapping[str, str], preference: PagePreference = PagePreference.UNTOUCHED) -> str:

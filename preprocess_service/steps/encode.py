@@ -91,7 +91,7 @@ def _is_flat(pixels: Pixels) -> bool:
 def _encoded_smaller(pixels: Pixels, fit: PageFit, form: _Form, too_many_bytes: int) -> EncodedPage:
     whole = size_of(pixels)
     grey_form = _Form(form.media_type, form.quality)  # a two-tone page is no longer one when it is scaled
-    for target in _smaller_sizes(whole, fit.max_bytes / too_many_bytes):
+    for target in _smaller_sizes(whole, fit, fit.max_bytes / too_many_bytes):
         result = scale(pixels, target)
         content = _encoded(result.pixels, grey_form)
         if _fits(content, fit):
@@ -100,11 +100,17 @@ def _encoded_smaller(pixels: Pixels, fit: PageFit, form: _Form, too_many_bytes: 
     raise ImageTooLargeBytes(value=too_many_bytes, limit=fit.max_bytes)
 
 
-def _smaller_sizes(whole: Size, share_of_bytes: float) -> Iterator[Size]:
-    """Sizes to try, the first by the share of bytes that is allowed."""
+def _smaller_sizes(whole: Size, fit: PageFit, share_of_bytes: float) -> Iterator[Size]:
+    """Sizes to try, the first by the share of bytes that is allowed, each within the fit's aspect and shortest side."""
     factor = min(0.9, math.sqrt(share_of_bytes))
     for _ in range(_MAX_SHRINKS):
-        yield Size(max(1, round(whole.width * factor)), max(1, round(whole.height * factor)))
+        shorter_px, longer_px = max(1, round(whole.shorter_px * factor)), max(1, round(whole.longer_px * factor))
+        if fit.max_aspect and whole.longer_px <= whole.shorter_px * fit.max_aspect:
+            longer_px = min(longer_px, int(shorter_px * fit.max_aspect))  # rounding must not make it longer than that
+        if shorter_px < min(fit.min_side_px, whole.shorter_px):
+            return
+        is_wide = whole.width >= whole.height
+        yield Size(longer_px, shorter_px) if is_wide else Size(shorter_px, longer_px)
         factor *= 0.75
 
 

@@ -374,3 +374,23 @@ def test_grey_drops_the_colour() -> None:
     assert grey(red).pixels.tolist() == [[76, 76], [76, 76]]
     already = np.zeros((2, 2), np.uint8)
     assert grey(already).pixels is already
+
+
+@pytest.mark.parametrize("size", [(960, 320), (320, 960), (977, 326)])
+@pytest.mark.parametrize("max_bytes", [2000, 4000, 6000])
+def test_a_page_made_smaller_for_its_bytes_keeps_to_aspect_and_shortest_side(
+    size: tuple[int, int], max_bytes: int
+) -> None:
+    """However far it must shrink, rounding takes it past neither limit."""
+    noise = np.random.default_rng(5).integers(0, 256, (size[1], size[0]), dtype=np.uint8)
+    fit = PageFit(max_bytes=max_bytes, max_aspect=3.0, min_side_px=15)
+    made = encode(noise, fit, is_two_tone=False, is_lossless=False, jpeg_quality=90).size
+    assert made.longer_px <= 3.0 * made.shorter_px
+    assert made.shorter_px >= 15
+
+
+def test_a_page_that_fits_no_longer_once_it_is_small_enough_is_too_large() -> None:
+    """Where the shortest side allows no size of so few bytes, that is told."""
+    noise = np.random.default_rng(5).integers(0, 256, (300, 300), dtype=np.uint8)
+    with pytest.raises(ImageTooLargeBytes):
+        encode(noise, PageFit(max_bytes=2000, min_side_px=250), is_two_tone=False, is_lossless=False, jpeg_quality=90)
