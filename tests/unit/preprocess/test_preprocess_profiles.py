@@ -103,7 +103,8 @@ def test_a_profile_is_made_again_from_its_name_and_overrides() -> None:
 @pytest.mark.parametrize(
     ("key", "value", "message"),
     [
-        ("scale.nothing", "1", "known are .*deskew.when"),
+        ("scale.nothing", "1", "known are scale.when, .*scale.max_side_px$"),
+        ("scaling.when", "never", "the steps are perspective, .*encode$"),
         ("deskew", "never", "known are"),
         ("encode.jpeg_quality", "101", "within 1..100"),
         ("encode.jpeg_quality", "0", "within 1..100"),
