@@ -11,6 +11,7 @@ from preprocess_service.fault_table import FAULT_TABLE
 from preprocess_service.gateway_link import GatewayLink
 from preprocess_service.known_pages import KnownPages
 from preprocess_service.model import PAGE_MEDIA_TYPES, PageFit, SourceLimits
+from preprocess_service.page_worker.process_limits import close_to_neighbours
 from preprocess_service.page_workers import PageWorkers
 from preprocess_service.pipeline import Pipeline
 from preprocess_service.readers import Readers
@@ -87,8 +88,11 @@ class PreprocessProcess:
         preprocess_pb2_grpc.add_PreprocessServiceServicer_to_server(self._servicer, server)
 
     async def start(self, health: HealthBoard) -> None:
-        """Takes note of the board and starts the workers; the gateway is reached with the first stream."""
+        """Takes note of the board and starts the workers, which cannot look into this process; the gateway is reached
+        with the first stream.
+        """
         self._health = health
+        close_to_neighbours()
         self._workers.start()
 
     async def close(self) -> None:

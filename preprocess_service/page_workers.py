@@ -34,7 +34,8 @@ class PageWorkers:
 
     A page takes at most ``page_time_limit_s`` in its worker, and ``memory_bytes`` beyond what the worker needs anyway.
     A worker that is lost over a page is followed by another one at once; one that does not start, or ends while it is
-    free, by another after a pause, which grows up to 10 s. ``on_state`` is told whether there are any workers;
+    free, by another after a pause, which grows up to 10 s. A page whose worker was killed from outside is begun once
+    more, with a time of its own. ``on_state`` is told whether there are any workers;
     ``command`` starts one.
     """
 
@@ -128,6 +129,16 @@ class PageWorkers:
         else:
             self._waiting.append(job)
 
+    def _readmit(self, job: Job) -> None:
+        """Has a job whose worker is gone done before those that wait."""
+        free = [desk for desk in self._desks.values() if desk.is_free]
+        if self._is_closed:
+            job.fail(PageWorkersClosed())
+        elif free:
+            free[0].give(job)
+        else:
+            self._waiting.appendleft(job)
+
     def _refuse_waiting(self, error: type[Exception]) -> None:
         while self._waiting:
             self._waiting.popleft().fail(error())
@@ -152,11 +163,11 @@ class PageWorkers:
             await self._tell_state(True)
             while not (self._is_closed or desk.is_lost()):
                 job = self._waiting.popleft() if self._waiting else await desk.wait_for_job()
-                if job is not None and desk.is_lost() and not self._is_closed:
-                    self._waiting.appendleft(job)  # for the next worker: that this one is gone is not the page's fault
+                if job is not None and desk.is_lost():
+                    self._readmit(job)  # that this worker is gone is not the page's fault
                     job = desk.job = None
-                elif job is not None:
-                    await desk.work(job)
+                elif job is not None and await desk.work(job):
+                    self._readmit(job)
         except Exception:
             _log.exception("page_workers.bug")
         finally:

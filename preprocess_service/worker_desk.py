@@ -74,6 +74,7 @@ class Job:
         self.number = number
         self.order = pickle.dumps(order)
         self.outcome: asyncio.Future[PageOutcome] = asyncio.get_running_loop().create_future()
+        self.was_repeated = False
 
     def end(self, outcome: PageOutcome) -> None:
         """Gives the page to whoever waits."""
@@ -138,12 +139,15 @@ class WorkerDesk:
             await self._turn
         return self.job
 
-    async def work(self, job: Job) -> None:
-        """Has the page made. Whatever happens, the job has its outcome after it, and the worker may be lost."""
+    async def work(self, job: Job) -> bool:
+        """Has the page made. Whatever happens, the job has its outcome after it, and the worker may be lost; only where
+        something else killed the worker, and for the first time over this job, True says that another is to do it.
+        """
         if job.outcome.cancelled():
             self.job = None
-            return
+            return False
         self.job = job
+        is_to_repeat = False
         loop = asyncio.get_running_loop()
         timers = [loop.call_later(self._page_time_limit_s, self._run_over_time)]
 
@@ -157,17 +161,19 @@ class WorkerDesk:
         except PageWorkerBug as bug:
             job.fail(bug)
         except (WorkerLost, MalformedMessage) as loss:
-            await self._bury(job, loss)
+            is_to_repeat = await self._bury(job, loss)
         except Exception as error:
             job.fail(error)
             raise
         finally:
-            job.fail(PageWorkersClosed())  # where a cancel has come before its outcome
+            if not is_to_repeat:
+                job.fail(PageWorkersClosed())  # where a cancel has come before its outcome
             self.job = None
             for timer in timers:
                 timer.cancel()
             if job.document.is_closed:
                 self.forget(job.document)
+        return is_to_repeat
 
     def forget(self, document: OpenDocument) -> None:
         """Has the worker close the document: now if it is free, else before its next page."""
@@ -226,16 +232,30 @@ class WorkerDesk:
         held = sum(self._held.values())
         return len(self._held) >= _HELD_DOCUMENTS or (held > 0 and held + size > _HELD_BYTES)
 
-    async def _bury(self, job: Job, loss: WorkerLost | MalformedMessage) -> None:
-        """Tells whoever waits how the page was lost. A worker that is not killed yet has ended by itself."""
+    async def _bury(self, job: Job, loss: WorkerLost | MalformedMessage) -> bool:
+        """Tells whoever waits how the page was lost, in words of the service's own; or says that it is to be repeated,
+        as SIGKILL tells nothing of the file. A worker that is not killed by now has ended by itself.
+        """
         if isinstance(loss, MalformedMessage):
             self.process.kill()
-        by_itself = not self.process.is_killed
         ending = await self.process.end()
+        is_to_repeat = self.process.was_killed_by_others and not job.was_repeated
+        job.was_repeated = True
         error: PageBeyondTime | DecoderCrashed
         if self._is_over_time:
             error = PageBeyondTime(limit_s=self._page_time_limit_s)
+        elif isinstance(loss, MalformedMessage):
+            error = DecoderCrashed("gave an answer that cannot be")
         else:
-            error = DecoderCrashed(ending if by_itself else str(loss))
-        _log.warning("page_workers.worker_lost", pid=self.process.pid, ending=ending, reason=str(error))
-        job.end(PageFailure(job.number, job.document.page_count, error))
+            error = DecoderCrashed("was stopped" if self.process.is_killed else ending)
+        _log.warning(
+            "page_workers.worker_lost",
+            pid=self.process.pid,
+            ending=ending,
+            reason=str(error),
+            cause=str(loss),
+            is_to_repeat=is_to_repeat,
+        )
+        if not is_to_repeat:
+            job.end(PageFailure(job.number, job.document.page_count, error))
+        return is_to_repeat

@@ -3,6 +3,7 @@
 A frame is a prefix (two big-endian numbers: the header's length in 4 bytes, the body's in 8), a header in JSON and a
 body of raw bytes. A worker has read hostile files and is not trusted: what it says is checked field by field, against
 bounds and closed lists, and anything else is a MalformedMessage. The worker trusts the service and unpickles its order.
+Of its own answers it brings texts and figures into the bounds, for these quote the file.
 """
 
 from __future__ import annotations
@@ -10,7 +11,7 @@ from __future__ import annotations
 import json
 import math
 import struct
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence, Sized
 from dataclasses import asdict, dataclass, field, fields
 from functools import partial
 from typing import Any, TypeVar, cast
@@ -38,12 +39,22 @@ MAX_HEADER_BYTES = 1024 * 1024
 MAX_PAGE_BYTES = 256 * 1024 * 1024
 """All parts of one page together."""
 
-_MAX_SIDE_PX = 2**31 - 1
+_MAX_PLACE_PX = 2**31
+"""Sides of images, and how far a page may reach in another image's coordinates."""
+_MAX_COUNT = 2**32 - 1
+"""What the callers' messages hold: uint32."""
+_MAX_FIGURE = 2**64
+_MAX_TEXT_CHARACTERS = 1_000
+_MAX_TRACE_CHARACTERS = 8_000
+_MAX_STEPS = 64
+_MAX_ENTRIES = 64
+"""Of a step's parameters, and of a list in an error."""
 
 Frame = list[bytes]
 """A frame's pieces, in order; not joined, as images are large."""
 Header = dict[str, Any]
 ValueT = TypeVar("ValueT")
+SizedT = TypeVar("SizedT", bound=Sized)
 
 
 class MalformedMessage(Exception):
@@ -56,6 +67,16 @@ class Terms:
 
     limits: SourceLimits
     memory_bytes: int
+
+    @property
+    def max_pages(self) -> int:
+        """Of one document."""
+        return min(self.limits.max_pages, _MAX_COUNT)
+
+    @property
+    def max_pixels(self) -> int:
+        """Of any image: a file's limit, or where steps enlarge a page what memory holds it with a byte for a pixel."""
+        return max(self.limits.max_pixels, self.memory_bytes)
 
 
 @dataclass(frozen=True, slots=True)
@@ -187,31 +208,33 @@ def answer_frame(answer: Answer, source: bytes = b"") -> Frame:
         case Opened(page_count):
             return frame({"opened": page_count})
         case WorkerBug(trace):
-            return frame({"bug": trace})
+            return frame({"bug": _tellable(trace, _MAX_TRACE_CHARACTERS)})
         case PageFailure(number, page_count, error):
-            attributes = {name: getattr(error, name) for name in _ERROR_FIELDS[type(error)]}
+            attributes = {name: _tellable(getattr(error, name)) for name in _ERROR_FIELDS[type(error)]}
             told = {"name": type(error).__name__, "attributes": attributes}
             return frame({"number": number, "page_count": page_count, "error": told})
         case NormalizedPage():
             return _page_frame(answer, source)
 
 
-def answer_of(header: Header, body: memoryview, source: bytes) -> Answer:
-    """The answer in a worker's frame; ``source`` is what the worker was sent, and stands for itself in the page.
+def answer_of(header: Header, body: memoryview, source: bytes, terms: Terms) -> Answer:
+    """The answer in the frame of a worker that has these terms; ``source`` is what the worker was sent, and stands for
+    itself in the page.
 
     Raises MalformedMessage.
     """
     try:
         if "page" in header:
-            return _page_of(header["page"], body, source)
+            return _page_of(header["page"], body, source, terms)
         if body:
             raise MalformedMessage("a body that belongs to nothing")
         if "error" in header:
-            return PageFailure(_as(int, header["number"]), _whole(header["page_count"]), _error_of(header["error"]))
+            page_count = _whole(header["page_count"], most=terms.max_pages)
+            return PageFailure(_whole(header["number"], -_MAX_FIGURE), page_count, _error_of(header["error"]))
         if "opened" in header:
-            return Opened(_whole(header["opened"], 1))
+            return Opened(_whole(header["opened"], 1, terms.max_pages))
         if "bug" in header:
-            return WorkerBug(_as(str, header["bug"]))
+            return WorkerBug(_text(header["bug"], _MAX_TRACE_CHARACTERS))
         if header == {"ready": True}:
             return Ready()
     except (KeyError, ValueError, TypeError, OverflowError) as error:
@@ -240,48 +263,62 @@ def _page_frame(page: NormalizedPage, source: bytes) -> Frame:
         "page_size": (page.page_size.width, page.page_size.height),
         "source_size": (page.source_size.width, page.source_size.height),
         "page_to_source": page.page_to_source.values,
-        "steps": [[step.name, dict(step.parameters)] for step in page.steps],
+        "steps": [[step.name, _tellable(step.parameters)] for step in page.steps],
         "measures": page.measures and asdict(page.measures),
         "preprocess_ms": page.preprocess_ms,
     }
     return frame({"page": told}, *own)
 
 
-def _page_of(told: Header, body: memoryview, source: bytes) -> NormalizedPage:
+def _page_of(told: Header, body: memoryview, source: bytes, terms: Terms) -> NormalizedPage:
+    page_size, source_size = (_size(told[name], terms.max_pixels) for name in ("page_size", "source_size"))
+    page_to_source = _kept_near(_homography(told["page_to_source"]), page_size)
+    measures = told["measures"]
+    return NormalizedPage(
+        number=_whole(told["number"], 1, terms.max_pages),
+        page_count=_whole(told["page_count"], most=terms.max_pages),
+        parts=_parts(_as(list, told["parts"]), body, source, terms, page_to_source),
+        page_size=page_size,
+        source_size=source_size,
+        page_to_source=page_to_source,
+        steps=tuple(_step(*step) for step in _few(_as(list, told["steps"]), _MAX_STEPS)),
+        measures=None if measures is None else _measures(measures),
+        preprocess_ms=_number(told["preprocess_ms"], least=0),
+    )
+
+
+def _parts(
+    told: list[Any], body: memoryview, source: bytes, terms: Terms, page_to_source: Homography
+) -> tuple[PagePart, ...]:
+    """The page's images, which the body holds one after the other; the source itself can only be the whole page."""
     parts: list[PagePart] = []
     at = 0
-    for part in _as(list, told["parts"]):
+    for part in told:
         content = source
         if part["bytes"] is not None:
             end = at + _whole(part["bytes"])
             content, at = bytes(body[at:end]), end
+        elif len(told) > 1:
+            raise MalformedMessage("the source as one part of several")
         if part["media_type"] not in PAGE_MEDIA_TYPES:
             raise MalformedMessage("a part of an unknown media type")
-        parts.append(PagePart(content, part["media_type"], _size(part["size"]), _homography(part["to_page"])))
+        size = _size(part["size"], terms.max_pixels)
+        to_page = _kept_near(_homography(part["to_page"]), size)
+        _kept_near(page_to_source.compose(to_page), size)
+        parts.append(PagePart(content, part["media_type"], size, to_page))
     if at != len(body) or not parts:
         raise MalformedMessage("parts and body of different lengths, or none")
-    measures = told["measures"]
-    return NormalizedPage(
-        number=_whole(told["number"], 1),
-        page_count=_whole(told["page_count"]),
-        parts=tuple(parts),
-        page_size=_size(told["page_size"]),
-        source_size=_size(told["source_size"]),
-        page_to_source=_homography(told["page_to_source"]),
-        steps=tuple(_step(*step) for step in _as(list, told["steps"])),
-        measures=None if measures is None else _measures(measures),
-        preprocess_ms=_number(told["preprocess_ms"]),
-    )
+    return tuple(parts)
 
 
 def _step(name: object, parameters: object) -> AppliedStep:
-    items = _as(dict, parameters).items()
-    return AppliedStep(_as(str, name), {_as(str, key): _as(str, value) for key, value in items})
+    items = _few(_as(dict, parameters), _MAX_ENTRIES).items()
+    return AppliedStep(_text(name), {_text(key): _text(value) for key, value in items})
 
 
 def _measures(told: object) -> PageMeasures:
     values = dict(_as(dict, told))
-    readers: dict[str, Callable[[object], object]] = {"quarter_turns": partial(_as, int), "outline": _outline}
+    readers: dict[str, Callable[[object], object]] = {"quarter_turns": partial(_whole, most=3), "outline": _outline}
     names = [each.name for each in fields(PageMeasures)]
     if set(values) != set(names):
         raise MalformedMessage("measures of other names")
@@ -291,8 +328,8 @@ def _measures(told: object) -> PageMeasures:
 
 def _outline(value: object) -> tuple[Point, ...]:
     corners = tuple((_number(x), _number(y)) for x, y in _as(list, value))
-    if len(corners) != 4:
-        raise MalformedMessage("an outline of other than four corners")
+    if len(corners) != 4 or not all(map(_is_near, corners)):
+        raise MalformedMessage("an outline of other than four corners, or far from any image")
     return corners
 
 
@@ -306,19 +343,68 @@ def _error_of(told: Header) -> ExpectedError:
 
 
 def _attribute(value: object, kind: type) -> object:
-    return tuple(_as(str, each) for each in _as(list, value)) if kind is tuple else _as(kind, value)
+    if kind is tuple:
+        return tuple(map(_text, _few(_as(list, value), _MAX_ENTRIES)))
+    if kind is int:
+        return _whole(value, -_MAX_FIGURE, _MAX_FIGURE)
+    return _text(value) if kind is str else _as(kind, value)
 
 
-def _size(value: object) -> Size:
-    width, height = _as(list, value)
-    return Size(_whole(width, 1, _MAX_SIDE_PX), _whole(height, 1, _MAX_SIDE_PX))
+def _size(value: object, max_pixels: int) -> Size:
+    width, height = (_whole(side, 1, _MAX_PLACE_PX - 1) for side in _as(list, value))
+    if width * height > max_pixels:
+        raise MalformedMessage("an image larger than any that can be made")
+    return Size(width, height)
 
 
 def _homography(value: object) -> Homography:
-    values = tuple(_number(each) for each in _as(list, value))
+    values = tuple(map(_number, _as(list, value)))
     if len(values) != 9:
         raise MalformedMessage("a homography of other than nine numbers")
     return Homography(cast(Matrix, values))
+
+
+def _kept_near(there: Homography, size: Size) -> Homography:
+    """The homography, where it has an inverse and no place of an image of that size comes near its horizon: w > 0 at
+    the four corners, and so all over it.
+    """
+    corners = [(x, y) for x in (0.0, float(size.width)) for y in (0.0, float(size.height))]
+    g, h, i = there.values[6:]
+    if not all(g * x + h * y + i > 0 for x, y in corners) or not all(map(_is_near, there.apply(corners))):
+        raise MalformedMessage("a homography that takes a place of its image too far")
+    if not all(map(math.isfinite, there.inverse().values)):
+        raise MalformedMessage("a homography that cannot be undone")
+    return there
+
+
+def _is_near(place: Point) -> bool:
+    return all(abs(each) <= _MAX_PLACE_PX for each in place)  # of no number that is none
+
+
+def _tellable(value: Any, most: int = _MAX_TEXT_CHARACTERS) -> Any:
+    """A worker's text or figure, or several, as near as what the service takes comes to it."""
+    match value:
+        case str():
+            return value[:most].encode(errors="replace").decode()
+        case int() if not isinstance(value, bool):
+            return max(-_MAX_FIGURE, min(value, _MAX_FIGURE))
+        case Mapping():
+            return {_tellable(key): _tellable(each) for key, each in value.items()}
+        case tuple():
+            return [_tellable(each) for each in value[:_MAX_ENTRIES]]
+    return value
+
+
+def _few(values: SizedT, most: int) -> SizedT:
+    if len(values) > most:
+        raise MalformedMessage("more than there can be of its kind")
+    return values
+
+
+def _text(value: object, most: int = _MAX_TEXT_CHARACTERS) -> str:
+    """A text that can be sent on."""
+    _as(str, value).encode()
+    return _few(_as(str, value), most)
 
 
 def _as(kind: type[ValueT], value: object) -> ValueT:
@@ -327,15 +413,15 @@ def _as(kind: type[ValueT], value: object) -> ValueT:
     return value
 
 
-def _whole(value: object, least: int = 0, most: int = 2**63 - 1) -> int:
+def _whole(value: object, least: int = 0, most: int = _MAX_FIGURE) -> int:
     number = _as(int, value)
     if not least <= number <= most:
         raise MalformedMessage("a whole number out of its range")
     return number
 
 
-def _number(value: object) -> float:
+def _number(value: object, least: float = -math.inf) -> float:
     number = float(_as(int, value)) if type(value) is int else _as(float, value)
-    if not math.isfinite(number):
-        raise MalformedMessage("a number that is not finite")
+    if not (math.isfinite(number) and number >= least):
+        raise MalformedMessage("a number that is not finite, or out of its range")
     return number

@@ -50,9 +50,10 @@ class WorkerLost(Exception):
 class WorkerProcess:
     """A running worker. One question at a time; the source of a document is sent by whoever asks."""
 
-    def __init__(self, process: Process, end: socket.socket) -> None:
+    def __init__(self, process: Process, end: socket.socket, terms: Terms) -> None:
         self._process = process
         self._end = end
+        self._terms = terms
         self.is_killed = False
 
     @classmethod
@@ -65,7 +66,12 @@ class WorkerProcess:
             ours.setblocking(False)
             try:
                 process = await asyncio.create_subprocess_exec(
-                    *command, stdin=theirs.fileno(), stdout=DEVNULL, stderr=PIPE, env=_environment()
+                    *command,
+                    stdin=theirs.fileno(),
+                    stdout=DEVNULL,
+                    stderr=PIPE,
+                    env=_environment(),
+                    start_new_session=True,  # a group of its own, so that what it may have forked is killed with it
                 )
             except OSError as error:
                 ours.close()
@@ -73,19 +79,19 @@ class WorkerProcess:
             except BaseException:
                 ours.close()
                 raise
-        worker = cls(process, ours)
+        worker = cls(process, ours, terms)
         try:
-            await worker._begin(terms)
+            await worker._begin()
         except BaseException:
             worker.kill()
             await worker.end()
             raise
         return worker
 
-    async def _begin(self, terms: Terms) -> None:
+    async def _begin(self) -> None:
         try:
             async with asyncio.timeout(_START_TIMEOUT_S):
-                await self.send(terms_frame(terms))
+                await self.send(terms_frame(self._terms))
                 if not isinstance(await self.answer(b""), Ready):
                     raise WorkerLost("its first word is another one")
         except (TimeoutError, WorkerLost, MalformedMessage) as error:
@@ -122,16 +128,18 @@ class WorkerProcess:
             header_bytes, body_bytes = frame_lengths(first, max_body_bytes=MAX_PAGE_BYTES)
             rest = memoryview(bytearray(header_bytes + body_bytes))
             await self._fill(rest)
-            return answer_of(header_of(rest[:header_bytes]), rest[header_bytes:], source)
+            return answer_of(header_of(rest[:header_bytes]), rest[header_bytes:], source, self._terms)
         except OSError as error:
             raise WorkerLost("its socket broke") from error
 
     def kill(self) -> None:
-        """Ends it at once, whatever it does; who waits for it learns of it at once too. May be repeated."""
+        """Ends it at once, whatever it does, with the processes that it may have started; who waits for it learns of it
+        at once too. May be repeated.
+        """
         if not self.is_killed:
             self.is_killed = True
-            with contextlib.suppress(ProcessLookupError):
-                self._process.kill()
+            with contextlib.suppress(ProcessLookupError, PermissionError):  # the latter of one that has ended, on macOS
+                os.killpg(self._process.pid, signal.SIGKILL)
             with contextlib.suppress(OSError):
                 self._end.shutdown(socket.SHUT_RDWR)
 
@@ -148,6 +156,11 @@ class WorkerProcess:
     async def wait_ended(self) -> None:
         """Returns when the process has ended by itself or was killed."""
         await self._process.wait()
+
+    @property
+    def was_killed_by_others(self) -> bool:
+        """Whether it has ended by a SIGKILL that is not the service's: the system's, for memory, or an operator's."""
+        return not self.is_killed and self._process.returncode == -signal.SIGKILL
 
     async def end(self) -> str:
         """Sees to it that the process has ended, and closes the socket. Returns how it ended, for people."""

@@ -78,8 +78,15 @@ class FaultTable:
         self.rows = dict(rows)
 
     def status_of(self, error: BaseException) -> status_pb2.Status:
-        """The status for ``error``; an unknown type is logged with its trace and becomes an opaque INTERNAL."""
-        return error.status if isinstance(error, StatusError) else self.fault_of(error).to_status()
+        """The status for ``error``. One of an unknown type, or whose data fit into no status, is logged with its trace
+        and becomes an opaque INTERNAL.
+        """
+        if isinstance(error, StatusError):
+            return error.status
+        try:
+            return self.fault_of(error).to_status()
+        except Exception as bug:
+            return internal_fault(bug).to_status()
 
     def fault_of(self, error: BaseException) -> Fault:
         """The fault for an error of the table; for any other, INTERNAL."""

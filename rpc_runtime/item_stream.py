@@ -304,7 +304,12 @@ class ItemStream(Generic[RequestT, AnswerT, ConfigT, SpecT]):
                 await self._refuse(flight, error)
 
     async def _refuse(self, flight: _Flight, error: Exception) -> None:
-        await self._emit(flight, failure_answer(self._dialect.failure(flight.request_id, error), error))
+        """Answers with the error; where no answer can be made of it, with what was raised at that, which is a bug."""
+        try:
+            message = self._dialect.failure(flight.request_id, error)
+        except Exception as bug:
+            message = self._dialect.failure(flight.request_id, bug)
+        await self._emit(flight, failure_answer(message, error))
 
     async def _emit(self, flight: _Flight, answer: Answer[AnswerT]) -> None:
         if flight.turn is not None:

@@ -18,7 +18,12 @@ from preprocess_service.errors import PageBeyondMemory, PageOutOfDocument
 from preprocess_service.model import NormalizedPage, PageFailure, Source, SourceLimits
 from preprocess_service.page_making import make_page
 from preprocess_service.page_order import PageOrder
-from preprocess_service.page_worker.process_limits import set_ceilings, silence
+from preprocess_service.page_worker.process_limits import (
+    close_to_neighbours,
+    gain_no_privileges,
+    set_ceilings,
+    silence,
+)
 from preprocess_service.page_worker.service_channel import ServiceChannel, ServiceGone
 from preprocess_service.worker_messages import Opened, PageRequest, Ready, WorkerBug, crosses
 from rpc_runtime.expected_error import ExpectedError
@@ -58,6 +63,8 @@ class WorkLoop:
             gc.collect()
             gc.freeze()
             silence()
+            close_to_neighbours()
+            gain_no_privileges()
             set_ceilings(terms.memory_bytes)
             self._channel.answer(Ready())
             while True:

@@ -11,7 +11,7 @@ from pathlib import Path
 
 from tests.quality import document, figures, pictures, reading, typesetting
 from tests.quality.corpus import CLASSES, PAGES_A_CLASS, SEED
-from tests.quality.subjects import NONE, TEXTBOOK
+from tests.quality.subjects import BASELINES
 from tests.quality.trial import Plan, Score, run
 
 _KEPT = Path("build/quality/readings")
@@ -82,7 +82,7 @@ def _plan(options: argparse.Namespace, engines: Sequence[str]) -> Plan:
         kinds=options.classes or list(CLASSES),
         pages=options.pages,
         engines=engines,
-        subjects=options.profile or [NONE, TEXTBOOK, "auto"],
+        subjects=options.profile or [*BASELINES, "auto"],
         overrides=dict(override.split("=", 1) for override in options.override),
         seed=options.seed,
         kept=_KEPT,

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 from tests.quality.corpus import CLASSES
 from tests.quality.real_images import CLASS as REAL
-from tests.quality.subjects import NONE, TEXTBOOK
+from tests.quality.subjects import BASELINES, NONE
 from tests.quality.trial import Score
 
 SLACK = 0.1
@@ -58,7 +58,7 @@ def verdicts(table: Means, engine: str, subject: str) -> list[Verdict]:
     """Whether a profile reaches the goals for the engine. Nothing for the two that are compared with, or where the
     table lacks what is needed.
     """
-    if subject in (NONE, TEXTBOOK) or ("all", subject) not in table or ("all", NONE) not in table:
+    if subject in BASELINES or ("all", subject) not in table or ("all", NONE) not in table:
         return []
     if engine == "tesseract":
         ours, raw = table["all", subject], table["all", NONE]

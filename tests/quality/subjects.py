@@ -14,6 +14,9 @@ from tests.quality.textbook import textbook_page
 
 NONE = "none"
 TEXTBOOK = "textbook"
+CLASSIC = "classic"
+BASELINES = (NONE, TEXTBOOK, CLASSIC)
+"""What `auto` is compared with: it has no goals of its own."""
 
 PREFERENCES: Mapping[str, PagePreference] = {
     "rapidocr": PagePreference.UNTOUCHED,

@@ -232,7 +232,7 @@ async def test_a_crash_before_a_file_is_opened_fails_the_file(workers: PageWorke
             second = asyncio.ensure_future(anext(pages))
             await settle()
             for pid in workers.pids:
-                os.kill(pid, signal.SIGKILL)
+                os.kill(pid, signal.SIGSEGV)
         with pytest.raises(DecoderCrashed):
             await second
     assert [outcome.number for outcome in await pages_of(workers, content)] == [1, 2, 3]

@@ -256,6 +256,44 @@ async def test_a_silent_gateway_holds_items_up_once_and_not_long() -> None:
     await readers.aclose()
 
 
+async def test_a_gateway_in_doubt_is_asked_before_the_next_item() -> None:
+    """After a new connection the next item is made for the gateway as it is now, and those after it ask no more."""
+    there = _Gateway()
+    readers = there.readers()
+    await readers.reader_for(DEFAULT)
+    there.answer = said(provider("a", preference=BILEVEL), route("default", "a"))
+    assert (await readers.reader_for(DEFAULT)).preference is PagePreference.CLEANED_GREY
+    readers.doubt()
+    for _ in range(3):
+        assert (await readers.reader_for(DEFAULT)).preference is PagePreference.BILEVEL
+    assert there.asked == 2
+
+
+async def test_a_doubt_that_cannot_be_settled_holds_items_up_not_long() -> None:
+    """A gateway that fails or is silent leaves its last answer, after one wait; a doubt during a question is kept."""
+    there = _Gateway()
+    readers = there.readers(first_wait_s=0.05)
+    await readers.reader_for(DEFAULT)
+    readers.doubt()
+    there.open.clear()
+    there.failure = GatewayUnavailable("gone")
+    assert (await readers.reader_for(DEFAULT)).preference is PagePreference.CLEANED_GREY
+    there.now_s += 1
+    assert (await asyncio.wait_for(readers.reader_for(DEFAULT), 0.04)).preference is PagePreference.CLEANED_GREY
+    there.open.set()
+    await settled()
+    there.failure = None
+    there.now_s += 2.1
+    there.open.clear()
+    asking = asyncio.create_task(readers.reader_for(DEFAULT))
+    await settled()
+    readers.doubt()
+    there.open.set()
+    await asking
+    await readers.reader_for(DEFAULT)
+    assert there.asked == 4
+
+
 async def test_an_item_that_leaves_does_not_end_the_question() -> None:
     """The question is everyone's."""
     there = _Gateway()

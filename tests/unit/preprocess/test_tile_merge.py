@@ -14,8 +14,8 @@ from ocrmux.ocr.v1 import document_pb2 as document
 from ocrmux.ocr.v1 import geometry_pb2 as geometry
 from ocrmux.ocr.v1 import recognition_pb2 as ocr
 from preprocess_service.model import IDENTITY, Homography, NormalizedPage, PagePart, Size
+from preprocess_service.polygons import shared_share
 from preprocess_service.tile_merge.answers import merged_answer
-from preprocess_service.tile_merge.outlines import shared_share
 
 Box = tuple[float, float, float, float]
 WIDTH, HEIGHT = 400, 1000

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import fields
 from typing import Any
 
 import pytest
@@ -51,10 +52,17 @@ from rpc_runtime.expected_error import ExpectedError
 SOURCE = b"the file itself"
 
 numbers = st.floats(allow_nan=False, allow_infinity=False)
-counts = st.integers(1, 2**40)
-sizes = st.builds(Size, st.integers(1, 2**31 - 1), st.integers(1, 2**31 - 1))
-homographies = st.builds(Homography, st.tuples(*[numbers] * 9))
-points = st.tuples(numbers, numbers)
+TERMS = Terms(SourceLimits(max_pages=2000), memory_bytes=2**28)
+counts = st.integers(1, 2000)
+sides = st.integers(1, 10_000)
+sizes = st.builds(Size, sides, sides)
+scales, shears, shifts = st.floats(0.1, 10), st.floats(-0.05, 0.05), st.floats(-100, 100)
+tilts = st.floats(0, 1e-6)
+homographies = st.builds(
+    Homography, st.tuples(scales, shears, shifts, shears, scales, shifts, tilts, tilts, st.just(1.0))
+)
+places = st.floats(-1e6, 1e6)
+points = st.tuples(places, places)
 optional = st.none() | numbers
 measures = st.builds(
     PageMeasures,
@@ -67,32 +75,32 @@ measures = st.builds(
     blur=optional,
     outline=st.none() | st.tuples(points, points, points, points),
 )
-parts = st.builds(
-    PagePart, st.just(SOURCE) | st.binary(max_size=50), st.sampled_from(PAGE_MEDIA_TYPES), sizes, homographies
-)
+parts = st.builds(PagePart, st.binary(max_size=50), st.sampled_from(PAGE_MEDIA_TYPES), sizes, homographies)
+untouched = st.builds(PagePart, st.just(SOURCE), st.sampled_from(PAGE_MEDIA_TYPES), sizes)
+figures = st.integers(-(2**64), 2**64)
 steps = st.builds(AppliedStep, st.text(max_size=20), st.dictionaries(st.text(max_size=9), st.text(max_size=9)))
 pages = st.builds(
     NormalizedPage,
     number=counts,
     page_count=counts,
-    parts=st.lists(parts, min_size=1, max_size=4).map(tuple),
+    parts=st.lists(parts, min_size=1, max_size=4).map(tuple) | untouched.map(lambda part: (part,)),
     page_size=sizes,
     source_size=sizes,
     page_to_source=homographies,
     steps=st.lists(steps, max_size=3).map(tuple),
     measures=st.none() | measures,
-    preprocess_ms=numbers,
+    preprocess_ms=st.floats(0, 1e9),
 )
 page_errors: st.SearchStrategy[ExpectedError] = st.one_of(
     st.builds(errors.ImageEmpty),
     st.builds(errors.ImageUndecodable, st.text()),
-    st.builds(errors.PageBeyondMemory, limit_bytes=st.integers()),
+    st.builds(errors.PageBeyondMemory, limit_bytes=figures),
     st.builds(errors.PasswordRequired, given=st.booleans()),
     st.builds(errors.FormatUnsupported, st.text(), st.lists(st.text(), max_size=3)),
-    st.builds(errors.ImageTooLargeBytes, value=st.integers(), limit=st.integers()),
-    st.builds(errors.ImageTooLargePixels, width=st.integers(), height=st.integers(), limit=st.integers()),
-    st.builds(errors.TooManyPages, value=st.integers(), limit=st.integers()),
-    st.builds(errors.PageOutOfDocument, page=st.integers(), page_count=st.integers()),
+    st.builds(errors.ImageTooLargeBytes, value=figures, limit=figures),
+    st.builds(errors.ImageTooLargePixels, width=figures, height=figures, limit=figures),
+    st.builds(errors.TooManyPages, value=figures, limit=figures),
+    st.builds(errors.PageOutOfDocument, page=figures, page_count=figures),
 )
 json_values = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats() | st.text(),
@@ -110,7 +118,7 @@ def taken_apart(pieces: Frame) -> tuple[dict[str, Any], bytes]:
 
 def there_and_back(answer: Answer) -> Answer:
     header, body = taken_apart(answer_frame(answer, SOURCE))
-    return answer_of(header, memoryview(body), SOURCE)
+    return answer_of(header, memoryview(body), SOURCE, TERMS)
 
 
 @given(pages)
@@ -124,7 +132,7 @@ def test_a_page_comes_as_it_was(page: NormalizedPage) -> None:
     assert len(body) == sum(len(part.content) for part in page.parts if part.content is not SOURCE)
 
 
-@given(st.integers(), st.integers(0, 2**40), page_errors)
+@given(figures, st.integers(0, 2000), page_errors)
 def test_an_error_comes_as_it_was(number: int, page_count: int, error: ExpectedError) -> None:
     """Type, message, figures and field are those that the worker raised."""
     back = there_and_back(PageFailure(number, page_count, error))
@@ -204,7 +212,7 @@ def test_a_page_with_any_field_changed_is_a_page_or_malformed(page: NormalizedPa
         place = place[key]
     place[key] = data.draw(json_values)
     try:
-        back = answer_of(json.loads(json.dumps(header)), memoryview(body), SOURCE)
+        back = answer_of(json.loads(json.dumps(header)), memoryview(body), SOURCE, TERMS)
     except MalformedMessage:
         return
     assert isinstance(back, NormalizedPage)
@@ -216,7 +224,7 @@ def test_a_page_with_any_field_changed_is_a_page_or_malformed(page: NormalizedPa
 def test_any_answer_is_understood_or_malformed(header: dict[str, Any]) -> None:
     """Of headers of any content too."""
     try:
-        answer_of(header, memoryview(b""), SOURCE)
+        answer_of(header, memoryview(b""), SOURCE, TERMS)
     except MalformedMessage:
         return
 
@@ -231,16 +239,117 @@ def test_any_answer_is_understood_or_malformed(header: dict[str, Any]) -> None:
         {"name": "FormatUnsupported", "attributes": {"media_type": "a", "supported": "b"}},
         {"name": "GatewayUnavailable", "attributes": {"detail": "x"}},
         {"name": "object", "attributes": {}},
+        {"name": "ImageUndecodable", "attributes": {"detail": "\ud800"}},
+        {"name": "ImageUndecodable", "attributes": {"detail": "x" * 1001}},
+        {"name": "FormatUnsupported", "attributes": {"media_type": "a", "supported": ["b"] * 65}},
+        {"name": "TooManyPages", "attributes": {"value": 10**4000, "limit": 1}},
     ],
 )
 def test_errors_are_made_from_a_closed_list(told: dict[str, Any]) -> None:
     """Another class, or other arguments than its own, is malformed."""
     with pytest.raises(MalformedMessage):
-        answer_of({"number": 1, "page_count": 1, "error": told}, memoryview(b""), SOURCE)
+        answer_of({"number": 1, "page_count": 1, "error": told}, memoryview(b""), SOURCE, TERMS)
 
 
 def test_a_body_belongs_to_a_page() -> None:
     """Bytes after an answer that has none, or more than its parts say, are malformed."""
     header, _ = taken_apart(frame({"opened": 3}))
     with pytest.raises(MalformedMessage):
-        answer_of(header, memoryview(b"x"), SOURCE)
+        answer_of(header, memoryview(b"x"), SOURCE, TERMS)
+
+
+_UNIT = [1.0, 0.0, 0.0, 0.0, 1.0, 0.0, 0.0, 0.0, 1.0]
+_MEASURES: dict[str, Any] = dict.fromkeys(field.name for field in fields(PageMeasures))
+
+
+def a_page(**changed: Any) -> dict[str, Any]:
+    """A worker's word of a page that is its source, and with some of it changed."""
+    part = {"bytes": None, "media_type": "image/png", "size": [10, 10], "to_page": _UNIT}
+    told = {"number": 1, "page_count": 1, "parts": [part], "page_size": [10, 10], "source_size": [10, 10]}
+    told |= {"page_to_source": _UNIT, "steps": [], "measures": None, "preprocess_ms": 1.0}
+    return {"page": told | changed}
+
+
+def a_part(**changed: Any) -> dict[str, Any]:
+    return a_page()["page"]["parts"][0] | changed  # type: ignore[no-any-return]
+
+
+def test_a_page_as_it_should_be_is_understood() -> None:
+    """What the next test changes was right before."""
+    assert isinstance(answer_of(a_page(), memoryview(b""), SOURCE, TERMS), NormalizedPage)
+    turned = a_page(measures=_MEASURES | {"quarter_turns": 3, "outline": [[0, 0], [9, 0], [9, 9], [0, 9]]})
+    assert isinstance(answer_of(turned, memoryview(b""), SOURCE, TERMS), NormalizedPage)
+
+
+@pytest.mark.parametrize(
+    "told",
+    [
+        {"opened": 2001},
+        {"opened": 2**40},
+        {"bug": "\udfff"},
+        {"bug": "x" * 8001},
+        {"number": 1, "page_count": 2001, "error": {"name": "ImageEmpty", "attributes": {}}},
+        {"number": -(2**70), "page_count": 0, "error": {"name": "ImageEmpty", "attributes": {}}},
+        a_page(page_count=2001),
+        a_page(number=2001),
+        a_page(page_size=[2**31, 1]),
+        a_page(page_size=[2**14 + 1, 2**14]),
+        a_page(source_size=[2**31 - 1, 2**31 - 1]),
+        a_page(parts=[a_part(size=[2**20, 2**20])]),
+        a_page(parts=[a_part(), a_part()]),
+        a_page(steps=[["\ud800", {}]]),
+        a_page(steps=[["scale", {"to": "\ud800"}]]),
+        a_page(steps=[["scale", {}]] * 65),
+        a_page(steps=[["scale", {str(number): "" for number in range(65)}]]),
+        a_page(preprocess_ms=-1.0),
+        a_page(preprocess_ms=10**400),
+        a_page(measures=_MEASURES | {"quarter_turns": 4}),
+        a_page(measures=_MEASURES | {"quarter_turns": 2**60}),
+        a_page(measures=_MEASURES | {"outline": [[0, 0], [1e300, 0], [9, 9], [0, 9]]}),
+    ],
+)
+def test_figures_and_texts_have_bounds(told: dict[str, Any]) -> None:
+    """More pages or pixels than the terms allow, numbers that no answer holds, and texts that cannot be sent on."""
+    with pytest.raises(MalformedMessage):
+        answer_of(told, memoryview(b""), SOURCE, TERMS)
+
+
+@pytest.mark.parametrize(
+    "values",
+    [
+        pytest.param([0.0] * 9, id="zero"),
+        pytest.param([1.0, 1.0, 0.0, 1.0, 1.0, 0.0, 0.0, 0.0, 1.0], id="flat"),
+        pytest.param([1.0, 0.0, 0.0, 0.0, 1.0, 0.0, 1.0, 0.0, 0.0], id="the left side at infinity"),
+        pytest.param([1.0, 0.0, 0.0, 0.0, 1.0, 0.0, -0.2, 0.0, 1.0], id="a horizon across"),
+        pytest.param([1.0, 0.0, 0.0, 0.0, 1.0, 0.0, -0.1, -0.1, 2.0], id="a corner at infinity"),
+        pytest.param([-1.0, 0.0, 0.0, 0.0, -1.0, 0.0, 0.0, 0.0, -1.0], id="behind"),
+        pytest.param([1.0, 0.0, 1e12, 0.0, 1.0, 0.0, 0.0, 0.0, 1.0], id="far away"),
+        pytest.param([1e308, 0.0, 0.0, 0.0, 1e308, 0.0, 0.0, 0.0, 1.0], id="beyond numbers"),
+        pytest.param([1e-200, 0.0, 0.0, 0.0, 1e-200, 0.0, 0.0, 0.0, 1.0], id="a point"),
+    ],
+)
+def test_a_homography_must_have_a_way_back_and_no_horizon_on_its_image(values: list[float]) -> None:
+    """Neither of the page nor of a part of it: places of both are taken to the source and back."""
+    for told in (a_page(page_to_source=values), a_page(parts=[a_part(to_page=values)])):
+        with pytest.raises(MalformedMessage):
+            answer_of(told, memoryview(b""), SOURCE, TERMS)
+
+
+def test_a_part_may_not_lie_beyond_its_pages_horizon() -> None:
+    """A page without a horizon, and a part far outside of it, where there is one."""
+    tilted = [1.0, 0.0, 0.0, 0.0, 1.0, 0.0, -0.01, 0.0, 1.0]
+    aside = [1.0, 0.0, 95.0, 0.0, 1.0, 0.0, 0.0, 0.0, 1.0]
+    answer_of(a_page(page_to_source=tilted), memoryview(b""), SOURCE, TERMS)
+    with pytest.raises(MalformedMessage):
+        answer_of(a_page(page_to_source=tilted, parts=[a_part(to_page=aside)]), memoryview(b""), SOURCE, TERMS)
+
+
+def test_a_worker_brings_what_a_file_says_into_the_bounds() -> None:
+    """A long text, half a character and a monstrous figure of a file are told as near as they can be."""
+    told = there_and_back(PageFailure(1, 0, errors.ImageUndecodable("\ud800" + "x" * 2000)))
+    assert isinstance(told, PageFailure)
+    assert str(told.error).endswith(": ?" + "x" * 999)
+    told = there_and_back(PageFailure(1, 0, errors.ImageTooLargeBytes(value=2**99, limit=7)))
+    assert isinstance(told, PageFailure)
+    assert told.error.metadata["value"] == str(2**64)
+    assert there_and_back(WorkerBug("\ud800")) == WorkerBug("?")

@@ -55,6 +55,13 @@ def test_a_bug_is_opaque() -> None:
         assert info.metadata["error_id"] in status.message
 
 
+def test_an_error_that_fits_into_no_status_is_a_bug() -> None:
+    """Half a character, as of a file's own text, cannot be sent: the caller gets an opaque INTERNAL instead."""
+    status = TABLE.status_of(_Full("\ud800"))
+    assert status.code == grpc.StatusCode.INTERNAL.value[0]
+    assert status.SerializeToString()
+
+
 def test_a_finished_status_passes_through() -> None:
     """A status that another service gave reaches the caller unchanged."""
     status = status_pb2.Status(code=5, message="not here")

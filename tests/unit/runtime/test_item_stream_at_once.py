@@ -32,6 +32,8 @@ class Dialect:
         return f"limits {limits.max_items}"
 
     def failure(self, request_id: str, error: BaseException) -> str:
+        if str(error) == "unspeakable":
+            raise ValueError("no words for it")
         return f"{request_id} failed: {error}"
 
     def too_large(self, *, value: int, limit: int) -> ExpectedError:
@@ -39,7 +41,9 @@ class Dialect:
 
 
 class Memory:
-    """A session that knows items of the spec "known", works on the others until told to end, and refuses "broken"."""
+    """A session that knows items of the spec "known", works on the others until told to end, and refuses "broken" and
+    others of bad specs.
+    """
 
     def __init__(self, *, ordered: bool = False) -> None:
         self.ordered = ordered
@@ -49,8 +53,8 @@ class Memory:
         self.may_end = asyncio.Event()
 
     def answer_now(self, item: Item[str]) -> Answer[str] | Item[str]:
-        if item.spec == "broken":
-            raise TooLarge("broken")
+        if item.spec in ("broken", "unspeakable"):
+            raise TooLarge(item.spec)
         if item.spec == "known":
             return Answer((f"{item.request_id} at once",))
         return Item(item.request_id, item.spec, item.content, b"found on the way")
@@ -157,6 +161,13 @@ async def test_what_the_look_raises_is_the_items_answer() -> None:
     caller = Caller(Memory())
     caller.send(item("1", "broken"), item("2"))
     assert sorted(await caller.end()) == ["1 failed: broken", "2 at once"]
+
+
+async def test_an_error_of_which_no_answer_can_be_made_is_its_items_alone() -> None:
+    """Its item fails with what was raised over the answer, and the stream goes on."""
+    caller = Caller(Memory())
+    caller.send(item("1", "unspeakable"), item("2"))
+    assert sorted(await caller.end()) == ["1 failed: no words for it", "2 at once"]
 
 
 async def test_a_caller_that_does_not_read_fills_its_window_and_no_more() -> None:
