@@ -151,7 +151,7 @@ def check_fit(content_bytes: int, header: ImageHeader, limits: ImageLimits) -> N
     if shorter < limits.min_side_px:
         raise ImageShapeUnsupported(f"its shorter side has {shorter} px, {limits.min_side_px} are needed")
     if limits.max_aspect and longer / shorter > limits.max_aspect:
-        raise ImageShapeUnsupported(f"it is {longer / shorter:.0f} times as long as wide, not {limits.max_aspect:g}")
+        raise ImageShapeUnsupported(f"it is {longer / shorter:.3g} times as long as wide, not {limits.max_aspect:g}")
 
 
 async def off_loop(look: Callable[[bytes], ResultT], content: bytes) -> ResultT:

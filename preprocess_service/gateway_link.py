@@ -46,7 +46,16 @@ class GatewayLink:
         self.connect_timeout_s = connect_timeout_s
         self.random = random_source
         self._reachable: bool | None = None
+        self._on_reconnected: Callable[[], None] = _nobody_to_tell
+        self._watching: asyncio.Task[None] | None = None
+        self._was_cut = False
         self._lookups: dict[_LookupsKey, _Lookups] = {}
+
+    def on_reconnected(self, tell: Callable[[], None]) -> None:
+        """Has ``tell`` called before the first page is asked on a new connection to a gateway, which may be another one
+        or have other settings than the one before. Replaces who was told until then.
+        """
+        self._on_reconnected = tell
 
     async def open_route(self, config: recognition_pb2.RecognitionConfig, metadata: Metadata = ()) -> GatewayRoute:
         """The way for pages of this config. ``metadata`` goes with its calls, as the caller's tenant.
@@ -75,6 +84,8 @@ class GatewayLink:
 
     async def call(self, config: recognition_pb2.RecognitionConfig, metadata: Metadata) -> GatewayConnection:
         """One connected call. Raises ConnectionLost or StatusError."""
+        if self._watching is None:
+            self._watching = asyncio.create_task(self._watch())
         connection = GatewayConnection(self._stub.StreamRecognize(metadata=metadata))
         try:
             async with asyncio.timeout(self.connect_timeout_s):
@@ -84,7 +95,18 @@ class GatewayLink:
             if isinstance(error, TimeoutError):
                 raise ConnectionLost(f"no answer within {self.connect_timeout_s:g} s") from None
             raise
+        if self._was_cut:
+            self._was_cut = False
+            self._on_reconnected()
         return connection
+
+    async def _watch(self) -> None:
+        """Takes note when the channel leaves the state in which it is connected, until it is closed."""
+        state = self._channel.get_state()
+        while state is not grpc.ChannelConnectivity.SHUTDOWN:
+            await self._channel.wait_for_state_change(state)
+            self._was_cut = self._was_cut or state is grpc.ChannelConnectivity.READY
+            state = self._channel.get_state()
 
     async def list_providers(self) -> gateway_pb2.ListProvidersResponse:
         """The gateway's providers and routes as they are now. Raises GatewayUnavailable."""
@@ -106,7 +128,14 @@ class GatewayLink:
 
     async def close(self) -> None:
         """Closes the channel."""
+        if self._watching is not None:
+            self._watching.cancel()
+            await asyncio.wait({self._watching})
         await self._channel.close()
+
+
+def _nobody_to_tell() -> None:
+    """For a link whose new connections are of no interest."""
 
 
 @dataclass(slots=True)
@@ -139,7 +168,9 @@ class GatewayRoute:
 
 
 class GatewayStream:
-    """Asks pages of one config; connects when it is first needed, and anew when the stream is lost."""
+    """Asks pages of one config; connects when it is first needed, and anew when the stream is lost. Once it was closed
+    it never connects again.
+    """
 
     def __init__(self, link: GatewayLink, config: recognition_pb2.RecognitionConfig, metadata: Metadata) -> None:
         self._link = link
@@ -148,18 +179,20 @@ class GatewayStream:
         self._connecting: asyncio.Task[GatewayConnection] | None = None
         self._connection: GatewayConnection | None = None
         self._draining: list[GatewayConnection] = []
+        self._closed = False
 
     async def connect(self) -> None:
         """Returns when connected. Raises StatusError when the gateway refuses the config, GatewayUnavailable."""
         await self._persist(self._connected)
 
     async def ask(self, page: PageToRead) -> recognition_pb2.PageAnswer:
-        """The page's answer, a document or an error. Raises GatewayUnavailable when there is none to be had.
+        """The page's answer, a document or an error. Raises GatewayUnavailable when there is none to be had, as on a
+        stream that was closed.
 
         A cancelled ask is forgotten; the caller bounds the wait.
         """
         connection = self._connection
-        if connection is not None and not connection.lost:
+        if connection is not None and not connection.lost and not self._closed:
             try:
                 return await connection.ask(page)
             except ConnectionLost:
@@ -171,7 +204,8 @@ class GatewayStream:
         return await self._persist(again)
 
     async def aclose(self) -> None:
-        """Ends the stream; what the gateway still has of it is cancelled there."""
+        """Ends the stream for good; what the gateway still has of it is cancelled there."""
+        self._closed = True
         if self._connecting is not None:
             self._connecting.cancel()  # it closes by itself what it has begun
         connections = [*self._draining, *filter(None, [self._connection])]
@@ -203,6 +237,8 @@ class GatewayStream:
 
     async def _connected(self) -> GatewayConnection:
         """The connection, made anew where it must be: once for all who wait, who share its failure too."""
+        if self._closed:
+            raise GatewayUnavailable("the stream to it was closed")
         connection = self._connection
         if connection is not None and not connection.lost:
             return connection

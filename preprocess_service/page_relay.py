@@ -23,18 +23,14 @@ from preprocess_service.known_pages import (
     without_content,
 )
 from preprocess_service.look_ahead import in_order
-from preprocess_service.model import IDENTITY, NormalizedPage, PageFailure, Reader, Source
+from preprocess_service.model import IDENTITY, NormalizedPage, PageFailure, PageFit, PagePart, Reader, Source
 from preprocess_service.page_order import PageOrder
+from preprocess_service.page_regions import RegionPlan, plan_regions
 from preprocess_service.pipeline import Pipeline
 from preprocess_service.profiles import Profile, fingerprint, resolve
 from preprocess_service.tile_merge.answers import merged_answer
-from preprocess_service.translation import (
-    SourceSpec,
-    facts_message,
-    regions_on_page,
-    regions_on_part,
-    relay_answer,
-)
+from preprocess_service.tile_merge.confinement import confined
+from preprocess_service.translation import SourceSpec, empty_answer, facts_message, relay_answer
 from rpc_runtime.capacity import Capacity
 from rpc_runtime.expected_error import ExpectedError
 from rpc_runtime.faults import FaultTable, StatusError
@@ -43,8 +39,10 @@ from rpc_runtime.stream_messages import Item
 _GATEWAY_SLACK_S = 1.0
 """The gateway keeps the same time for a page and knows better what took it: it shall answer first."""
 
+_MANY_PIECES = 64
+"""So many regions times parts are planned on the loop; it takes about a millisecond."""
+
 PageAnswer = recognition_pb2.PageAnswer
-Rect = geometry_pb2.Rect
 Answers = AsyncGenerator[PageAnswer, None]
 PageTasks = AsyncGenerator[asyncio.Task[PageAnswer], None]
 
@@ -152,7 +150,7 @@ class PageRelay:
         known = self._known.get(key) if self._use_known else None
         recalled = 0
         if known is not None:
-            async with aclosing(self._recalled(known, item, how.fingerprint)) as answers:
+            async with aclosing(self._recalled(known, item, how)) as answers:
                 async for answer in answers:
                     if answer.error.code == code_pb2.NOT_FOUND:
                         break
@@ -170,23 +168,23 @@ class PageRelay:
         """Ends the way to the gateway."""
         await self._route.aclose()
 
-    async def _recalled(self, pages: Sequence[KnownPage], item: Item[SourceSpec], preprocessing: str) -> Answers:
+    async def _recalled(self, pages: Sequence[KnownPage], item: Item[SourceSpec], how: Normalization) -> Answers:
         """What the gateway has for the pages' digests, in order; NOT_FOUND for one that it lacks."""
         if len(pages) == 1:  # nearly every file, and the cheapest way to an answer: without a task of its own
-            yield await self._look_up(pages[0], item, preprocessing)
+            yield await self._look_up(pages[0], item, how)
             return
-        async with aclosing(in_order(self._lookups(pages, item, preprocessing), ahead=self._pages_ahead)) as answers:
+        async with aclosing(in_order(self._lookups(pages, item, how), ahead=self._pages_ahead)) as answers:
             async for answer in answers:
                 yield answer
 
-    async def _lookups(self, pages: Sequence[KnownPage], item: Item[SourceSpec], preprocessing: str) -> PageTasks:
+    async def _lookups(self, pages: Sequence[KnownPage], item: Item[SourceSpec], how: Normalization) -> PageTasks:
         for page in pages:
-            yield asyncio.create_task(self._look_up(page, item, preprocessing))
+            yield asyncio.create_task(self._look_up(page, item, how))
 
-    async def _look_up(self, known: KnownPage, item: Item[SourceSpec], preprocessing: str) -> PageAnswer:
+    async def _look_up(self, known: KnownPage, item: Item[SourceSpec], how: Normalization) -> PageAnswer:
         began = time.monotonic()
-        to_read = [PageToRead(None, digest, preprocessing) for digest in known.digests]
-        return await self._ask(known.page, known.facts, item, began, to_read)
+        to_read = [PageToRead(None, digest, how.fingerprint) for digest in known.digests]
+        return await self._ask(known.page, known.facts, item, how, began, to_read)
 
     async def _reads(
         self, item: Item[SourceSpec], how: Normalization, key: SourceKey, made: list[KnownPage]
@@ -203,18 +201,17 @@ class PageRelay:
                 await self._take_slot()
                 try:
                     page = await anext(pages, None)
+                    if isinstance(page, NormalizedPage):
+                        made.append(await without_content(page, content, key.digest))
                 except BaseException:
                     self._give_back_slot()
                     raise
                 if page is None:
                     self._give_back_slot()
                     break
-                task = asyncio.create_task(self._answer(page, item, how.fingerprint, began))
+                whole = whole and isinstance(page, NormalizedPage)
+                task = asyncio.create_task(self._answer(page, item, how, began))  # no await until it is handed on
                 task.add_done_callback(self._give_back_slot)
-                if isinstance(page, NormalizedPage):
-                    made.append(await without_content(page, content, key.digest))
-                else:
-                    whole = False
                 yield task
         if whole:
             self._known.put(key, tuple(made))
@@ -233,11 +230,11 @@ class PageRelay:
         self._slots.release(0)
 
     async def _answer(
-        self, page: NormalizedPage | PageFailure, item: Item[SourceSpec], preprocessing: str, began: float
+        self, page: NormalizedPage | PageFailure, item: Item[SourceSpec], how: Normalization, began: float
     ) -> PageAnswer:
         if isinstance(page, NormalizedPage):
-            to_read = [PageToRead(part.content, None, preprocessing) for part in page.parts]
-            return await self._ask(page, facts_message(page), item, began, to_read)
+            to_read = [PageToRead(part.content, None, how.fingerprint) for part in page.parts]
+            return await self._ask(page, facts_message(page), item, how, began, to_read)
         return PageAnswer(
             request_id=item.request_id,
             page=page.number,
@@ -251,15 +248,16 @@ class PageRelay:
         page: NormalizedPage,
         facts: PageAnswer,
         item: Item[SourceSpec],
+        how: Normalization,
         began: float,
         to_read: Sequence[PageToRead],
     ) -> PageAnswer:
         """Asks for all parts in what is left of the page's time, which began at ``began`` of the monotonic clock."""
         left_s = self._timeout_s - (time.monotonic() - began) + _GATEWAY_SLACK_S
         try:
-            regions = regions_on_page(item.spec.regions, page)
             async with asyncio.timeout(left_s):
-                answer = await self._read_parts(page, regions, to_read)
+                plan = await _plan(item.spec.regions, page, how.reader.fit)
+                answer = await self._read_parts(page, plan, to_read)
         except TimeoutError:
             was_asked = any(part.sent for part in to_read)
             late = PageTimeout(self._timeout_s) if was_asked else DeadlineUnreachable(self._timeout_s)
@@ -269,19 +267,29 @@ class PageRelay:
         return relay_answer(answer, item.request_id, page, facts, total_ms=(time.monotonic() - began) * 1000)
 
     async def _read_parts(
-        self, page: NormalizedPage, regions: Sequence[Rect], to_read: Sequence[PageToRead]
+        self, page: NormalizedPage, plan: RegionPlan | None, to_read: Sequence[PageToRead]
     ) -> PageAnswer:
-        """The gateway's answer for the page, its tiles read side by side; one without any of the regions is not asked
-        for.
+        """The gateway's answer for the page; a part without any of the regions is not asked for, and nothing is where
+        no region shows on the page.
         """
+        asked = list(zip(page.parts, to_read, strict=True))
+        if plan is None:
+            return await self._read_all(page, asked)
+        for image, regions in zip(to_read, plan.on_parts, strict=True):
+            image.regions = regions or ()
+        asked = [each for each, regions in zip(asked, plan.on_parts, strict=True) if regions is not None]
+        if not asked:
+            return empty_answer()
+        answer = await self._read_all(page, asked)
+        if plan.exceeds and answer.document.pages:
+            kept = await asyncio.to_thread(confined, answer.document.pages[0], plan.on_page)
+            answer.document.pages[0].CopyFrom(kept)
+        return answer
+
+    async def _read_all(self, page: NormalizedPage, asked: Sequence[tuple[PagePart, PageToRead]]) -> PageAnswer:
+        """One answer for these parts, read side by side, in pixels of the normalised page."""
         if len(page.parts) == 1 and page.parts[0].to_page == IDENTITY:
-            to_read[0].regions = tuple(regions)
-            return await self._read(to_read[0])
-        asked = []
-        for part, image in zip(page.parts, to_read, strict=True):
-            image.regions = regions_on_part(regions, part)
-            if image.regions or not regions:
-                asked.append((part, image))
+            return await self._read(asked[0][1])
         async with asyncio.TaskGroup() as group:
             reads = [group.create_task(self._read(image)) for _, image in asked]
         answers = [(part, read.result()) for (part, _), read in zip(asked, reads, strict=True)]
@@ -292,6 +300,13 @@ class PageRelay:
             return await self._route.ask(image)
         except (ExpectedError, StatusError) as error:
             return PageAnswer(error=self._faults.status_of(error))
+
+
+async def _plan(regions: Sequence[geometry_pb2.Rect], page: NormalizedPage, fit: PageFit) -> RegionPlan | None:
+    """Where the regions are read; on a thread where they are many."""
+    if len(regions) * len(page.parts) < _MANY_PIECES:
+        return plan_regions(regions, page, fit)
+    return await asyncio.to_thread(plan_regions, regions, page, fit)
 
 
 async def _digest_of(item: Item[SourceSpec]) -> bytes:

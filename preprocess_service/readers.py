@@ -52,8 +52,8 @@ class ReaderTimes:
     """When the gateway is asked, and how long an item waits for its answer, seconds.
 
     ``refresh_s``: an answer is renewed after it (a fifth more or less, by chance). ``retry_s``: after a failure.
-    ``first_wait_s``: an item waits so long where nothing is known. ``old_s``, ``moment_s``: where the answer is older
-    than ``old_s`` it waits ``moment_s`` for a newer one.
+    ``first_wait_s``: an item waits so long where nothing is known, or what is known is in doubt. ``old_s``,
+    ``moment_s``: where the answer is older than ``old_s`` it waits ``moment_s`` for a newer one.
     """
 
     refresh_s: float = 15.0
@@ -87,6 +87,8 @@ class Readers:
         self._clock = clock
         self._directory: ProviderDirectory | None = None
         self._known_since_s = -math.inf
+        self._doubts = 0
+        self._settled_doubts = 0
         self._ask_after_s = -math.inf
         self._asked_at_s = -math.inf
         self._asking: asyncio.Task[None] | None = None
@@ -110,6 +112,13 @@ class Readers:
             raise GatewayUnavailable("it has not said yet what its providers take")
         return directory.reader_of(provider)
 
+    def doubt(self) -> None:
+        """Takes note that the gateway may be another one now: the next item has it asked, and waits for its answer as
+        where nothing is known. Until then, and where it does not answer in time, its last answer counts.
+        """
+        self._doubts += 1
+        self._ask_after_s = -math.inf
+
     async def aclose(self) -> None:
         """Ends a question that is under way."""
         if self._asking is not None:
@@ -130,12 +139,12 @@ class Readers:
         return self._directory
 
     def _patience_s(self, now_s: float) -> float:
-        if self._directory is None:
+        if self._directory is None or self._doubts > self._settled_doubts:
             return self._times.first_wait_s
         return self._times.moment_s if now_s - self._known_since_s > self._times.old_s else 0.0
 
     async def _ask(self) -> None:
-        times = self._times
+        times, doubts = self._times, self._doubts
         try:
             async with asyncio.timeout(times.call_s):
                 response = await self._list_providers()
@@ -145,7 +154,9 @@ class Readers:
             return
         self._directory = ProviderDirectory(response, self._own)
         self._known_since_s = self._clock()
-        self._ask_after_s = self._known_since_s + times.refresh_s * self._random.uniform(0.8, 1.2)
+        self._settled_doubts = doubts
+        if doubts == self._doubts:  # else what it was asked before is of no use
+            self._ask_after_s = self._known_since_s + times.refresh_s * self._random.uniform(0.8, 1.2)
 
 
 class ProviderDirectory:

@@ -35,7 +35,7 @@ class PreprocessSettings(ServerSettings):
     page_time_limit_s: float = Field(
         default=30.0, gt=0, description="A page that takes longer to decode and make fails; its worker is replaced."
     )
-    pages_ahead: int = Field(default=4, ge=1, description="Pages of one document that are read at one time.")
+    pages_ahead: int = Field(default=16, ge=1, description="Pages of one document that are read at one time.")
     known_pages_bytes: int = Field(
         default=32 * MIB, ge=0, description="Memory for what is known of files normalised before; 0 turns it off."
     )

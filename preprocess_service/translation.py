@@ -3,19 +3,18 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 
 from ocrmux.ocr.v1 import document_pb2, geometry_pb2, image_pb2, recognition_pb2
 from ocrmux.preprocess.v1 import preprocess_pb2
-from preprocess_service.errors import FieldInvalid, RegionOutOfImage
+from preprocess_service.errors import FieldInvalid
 from preprocess_service.model import (
     IDENTITY,
     AppliedStep,
     Homography,
     NormalizedPage,
     PageMeasures,
-    PagePart,
     Size,
 )
 from rpc_runtime.stream_messages import Announcement
@@ -24,9 +23,6 @@ SHA256_BYTES = 32
 MAX_REGIONS = 256
 MAX_OVERRIDES = 64
 MAX_TEXT_LENGTH = 1024
-_SLACK_PX = 0.5
-"""A region may reach this far over the edge, for callers that round."""
-_ROUNDING = 1e-6
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,53 +85,6 @@ def item_timeout_s(config: recognition_pb2.RecognitionConfig, *, default_s: floa
     return min(asked_s, max_s)
 
 
-def regions_on_page(regions: Sequence[geometry_pb2.Rect], page: NormalizedPage) -> tuple[geometry_pb2.Rect, ...]:
-    """The regions in pixels of the normalised page: of each the upright rectangle around it, cut to the page.
-
-    Raises RegionOutOfImage for one that has no area or does not lie inside the source image.
-    """
-    if not regions:
-        return ()
-    size, to_page = page.source_size, page.page_to_source.inverse()
-    moved: list[geometry_pb2.Rect] = []
-    for region in regions:
-        x, y, right, bottom = region.x, region.y, region.x + region.width, region.y + region.height
-        inside = x >= 0 and y >= 0 and right <= size.width + _SLACK_PX and bottom <= size.height + _SLACK_PX
-        if not (inside and region.width > 0 and region.height > 0):
-            raise RegionOutOfImage(
-                (region.x, region.y, region.width, region.height), width=size.width, height=size.height
-            )
-        corners = to_page.apply([(x, y), (right, y), (right, bottom), (x, bottom)])
-        left, width = _span([px for px, _ in corners], page.page_size.width)
-        top, height = _span([py for _, py in corners], page.page_size.height)
-        moved.append(geometry_pb2.Rect(x=left, y=top, width=width, height=height))
-    return tuple(moved)
-
-
-def regions_on_part(regions: Sequence[geometry_pb2.Rect], part: PagePart) -> tuple[geometry_pb2.Rect, ...]:
-    """What of the page's regions lies on a part, in the part's pixels; pieces of less than a pixel are left out, as the
-    parts overlap by more.
-    """
-    to_part = part.to_page.inverse()
-    moved: list[geometry_pb2.Rect] = []
-    for region in regions:
-        right, bottom = region.x + region.width, region.y + region.height
-        corners = to_part.apply([(region.x, region.y), (right, region.y), (right, bottom), (region.x, bottom)])
-        xs, ys = [x for x, _ in corners], [y for _, y in corners]
-        left, top = max(0.0, min(xs)), max(0.0, min(ys))
-        width, height = min(part.size.width, max(xs)) - left, min(part.size.height, max(ys)) - top
-        if width >= 1.0 - _ROUNDING and height >= 1.0 - _ROUNDING:
-            moved.append(geometry_pb2.Rect(x=left, y=top, width=width, height=height))
-    return tuple(moved)
-
-
-def _span(values: list[float], extent_px: int) -> tuple[float, float]:
-    """Where the values begin and how far they reach, inside of the page and at least a pixel."""
-    begin = min(max(0.0, min(values)), extent_px - 1.0)
-    end = max(min(float(extent_px), max(values)), begin + 1.0)
-    return begin, end - begin
-
-
 def facts_message(page: NormalizedPage) -> recognition_pb2.PageAnswer:
     """What an answer says of its page whatever was read on it."""
     return recognition_pb2.PageAnswer(
@@ -169,10 +118,14 @@ def relay_answer(
         return answer
     for document_page in answer.document.pages:
         document_page.number = page.number
-        if page.page_to_source != IDENTITY:
-            document_page.size.CopyFrom(_size_message(page.source_size))
-            move_places(document_page, page.page_to_source)
+        document_page.size.CopyFrom(_size_message(page.source_size))
+        move_places(document_page, page.page_to_source)
     return answer
+
+
+def empty_answer() -> recognition_pb2.PageAnswer:
+    """The answer for a page on which nothing is to be read: a document without text, that no provider was asked for."""
+    return recognition_pb2.PageAnswer(document=document_pb2.Document(pages=[document_pb2.Page()]))
 
 
 def move_places(page: document_pb2.Page, to_other: Homography) -> None:

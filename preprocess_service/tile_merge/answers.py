@@ -8,6 +8,7 @@ from ocrmux.ocr.v1 import document_pb2, geometry_pb2, recognition_pb2
 from preprocess_service.model import NormalizedPage, PagePart
 from preprocess_service.tile_merge.lines import merged_blocks
 from preprocess_service.tile_merge.outlines import tile_of
+from preprocess_service.tile_merge.page_text import confidence_of, text_of
 from preprocess_service.tile_merge.tables import merged_fields, merged_tables
 from preprocess_service.translation import move_places
 
@@ -39,8 +40,8 @@ def merged_answer(page: NormalizedPage, answers: Sequence[tuple[PagePart, PageAn
     merged = document_pb2.Page(
         number=1,
         size=geometry_pb2.Size(width=page.page_size.width, height=page.page_size.height),
-        text="\n".join(line.text for line in lines),
-        confidence=_confidence(lines),
+        text=text_of(lines),
+        confidence=confidence_of(lines),
         languages=dict.fromkeys(name for each in pages for name in each.languages),
         blocks=blocks,
         tables=merged_tables(tiles, pages),
@@ -55,13 +56,6 @@ def _moved(part: PagePart, answer: PageAnswer) -> document_pb2.Page:
     page = answer.document.pages[0] if answer.document.pages else document_pb2.Page()
     move_places(page, part.to_page)
     return page
-
-
-def _confidence(lines: Sequence[document_pb2.Line]) -> float | None:
-    """The mean of the lines' confidences, weighted by their length, as the gateway makes it."""
-    weighed = [(line.confidence, len(line.text)) for line in lines if line.HasField("confidence") and line.text]
-    total = sum(weight for _, weight in weighed)
-    return sum(confidence * weight for confidence, weight in weighed) / total if total else None
 
 
 def _provenance(each: Sequence[recognition_pb2.Provenance]) -> recognition_pb2.Provenance:

@@ -7,7 +7,9 @@ from collections.abc import Iterable, Sequence
 
 from ocrmux.ocr.v1 import document_pb2, geometry_pb2
 from preprocess_service.model import Point
-from preprocess_service.tile_merge.outlines import Outline, outline_of, shared_share
+from preprocess_service.polygons import Outline, shared_share
+from preprocess_service.tile_merge.outlines import outline_of
+from preprocess_service.tile_merge.page_text import word_ends
 
 _BEYOND_HEIGHTS = 0.5
 _MOST_CUT_LETTERS = 2
@@ -81,25 +83,14 @@ def _places(words: Iterable[document_pb2.Word]) -> list[Outline] | None:
 def _text_of(first: document_pb2.Line, last: int, second: document_pb2.Line, begin: int) -> str:
     """The first line's text up to its ``last`` words, and the second one's from its word ``begin``, with the blank that
     stands there in either."""
-    head_end = _word_ends(first)[last - 1] if last else 0
-    ends = _word_ends(second)
+    head_end = word_ends(first)[last - 1] if last else 0
+    ends = word_ends(second)
     tail_begin = len(second.text)
     if begin < len(ends):
         tail_begin = ends[begin] - len(second.words[begin].text)
     head, tail = first.text[:head_end], second.text[tail_begin:]
     parted = first.text[head_end : head_end + 1].isspace() or second.text[max(0, tail_begin - 1) : tail_begin].isspace()
     return head + (" " if parted and head and tail else "") + tail
-
-
-def _word_ends(line: document_pb2.Line) -> list[int]:
-    """Where each word ends in the line's text."""
-    ends: list[int] = []
-    at = 0
-    for word in line.words:
-        found = line.text.find(word.text, at)
-        at = (at if found < 0 else found) + len(word.text)
-        ends.append(min(at, len(line.text)))
-    return ends
 
 
 def _joined_text(first: document_pb2.Line, second: document_pb2.Line) -> str:

@@ -15,19 +15,9 @@ from dataclasses import dataclass, field
 from itertools import combinations, pairwise
 
 from ocrmux.ocr.v1 import document_pb2, geometry_pb2
+from preprocess_service.polygons import Box, Outline, area_px, box_around, box_of, meet, shared_share
 from preprocess_service.tile_merge.continued_lines import continues, joined
-from preprocess_service.tile_merge.outlines import (
-    Box,
-    Outline,
-    Tile,
-    area_px,
-    box_around,
-    box_of,
-    meet,
-    outline_of,
-    polygon_around,
-    shared_share,
-)
+from preprocess_service.tile_merge.outlines import Tile, outline_of, polygon_around
 
 _SAME_SHARE = 0.5
 _SAME_SHARE_CUT = 0.25

@@ -6,14 +6,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from ocrmux.ocr.v1 import document_pb2
-from preprocess_service.tile_merge.outlines import (
-    Box,
-    Tile,
-    box_around,
-    box_of,
-    outline_of,
-    polygon_around,
-)
+from preprocess_service.polygons import Box, box_around, box_of, corners_of
+from preprocess_service.tile_merge.outlines import Tile, outline_of, polygon_around
 
 _SAME_SHARE = 0.5
 _CHECKED = {document_pb2.CHECK_DIGIT_VALID: 2, document_pb2.CHECK_DIGIT_INVALID: 0}
@@ -74,7 +68,8 @@ def _joined(upper: _Placed, lower: _Placed) -> _Placed:
         row
         for row in rows_below
         if places[row] in rows_above
-        and lower.tile.inside_px(_corners(rows_below[row])) > upper.tile.inside_px(_corners(rows_above[places[row]]))
+        and lower.tile.inside_px(corners_of(rows_below[row]))
+        > upper.tile.inside_px(corners_of(rows_above[places[row]]))
     }
     below = [_renumbered(cell, places) for cell in lower.message.cells]
     better = [cell for cell, old in zip(below, lower.message.cells, strict=True) if old.row in first]
@@ -149,10 +144,6 @@ def _without_collisions(cells: Sequence[document_pb2.Cell]) -> list[document_pb2
 def _has_places(table: document_pb2.Table) -> bool:
     """Whether each row has a place by which it can be matched."""
     return bool(table.cells) and len(_rows(table)) == table.row_count
-
-
-def _corners(box: Box) -> tuple[tuple[float, float], ...]:
-    return (box[0], box[1]), (box[2], box[1]), (box[2], box[3]), (box[0], box[3])
 
 
 def _area_px(box: Box) -> float:

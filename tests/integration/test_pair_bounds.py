@@ -13,6 +13,8 @@ from PIL import Image
 from ocr_gateway.model import ImageLimits, Page, ProviderCall
 from ocrmux.ocr.v1 import image_pb2
 from ocrmux.preprocess.v1 import preprocess_pb2
+from preprocess_service import page_relay
+from preprocess_service.known_pages import without_content
 from tests.fakes.gateway_messages import image, outcome, reason_of, status_of
 from tests.fakes.images import InkBox, page_with_ink, tiff_pages
 from tests.fakes.preprocess_calls import answers_of, unary
@@ -125,6 +127,32 @@ async def test_callers_that_leave_at_any_moment_leave_nothing_behind() -> None:
         async with asyncio.timeout(10):
             await pair.gateway.drain.wait_idle()
     assert pair.gateway.drain.active_calls == 0
+
+
+async def test_a_caller_that_leaves_while_a_page_is_hashed_leaves_nothing_behind(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """The gateway is not asked for a page that nobody waits for, then or later."""
+    hashing, hashed = asyncio.Event(), asyncio.Event()
+
+    async def slowly(*args: Any) -> Any:
+        hashing.set()
+        await hashed.wait()
+        return await without_content(*args)
+
+    monkeypatch.setattr(page_relay, "without_content", slowly)
+    provider = ScriptedProvider(Gate())
+    async with running_pair(provider) as pair:
+        call = pair.stub.StreamRecognize()
+        await call.write(config(profile="none"))
+        await call.write(source("a", image(1, 40, 40)))
+        async with asyncio.timeout(20):
+            await hashing.wait()
+            await answers_of(pair, [config(), source("other", b"no image")])  # time in which the page could be asked
+            call.cancel()
+            await pair.gateway.drain.wait_idle()
+        hashed.set()
+    assert provider.calls == []
 
 
 async def test_a_page_of_many_pixels_is_brought_down_whatever_its_shape() -> None:

@@ -217,6 +217,21 @@ async def test_normalising_for_nobody_needs_no_gateway() -> None:
     assert reason_of(status_of(failed.value)) == "GATEWAY_UNAVAILABLE"
 
 
+async def test_a_gateway_that_comes_back_with_tighter_limits_is_asked_anew() -> None:
+    """The first page of a new stream fits the limits that hold now, though the old ones were told a moment ago."""
+    content = encoded(page_with_ink(800, 1000, InkBox(40, 60, 200, 30)), "PNG")
+    free, tight = FussyProvider(), FussyProvider(limits=ImageLimits(max_side_px=400, max_aspect=1.5))
+    async with running_pair(free) as pair:
+        (before,) = await answers_of(pair, [config(profile="none"), source("a", content)])
+        address = pair.gateway.server.address
+        await pair.gateway.server.stop(5)
+        async with running_gateway(tight, listen=address):
+            after = await answers_of(pair, [config(profile="none"), *(source(name, content) for name in "bc")])
+    assert [outcome(answer) for answer in (before, *after)] == ["OK"] * 3
+    assert [(call.width, call.height) for call in free.calls] == [(800, 1000)]
+    assert all(max(call.width, call.height) <= 400 for call in tight.calls)
+
+
 async def test_what_the_gateway_said_last_counts_while_it_is_away() -> None:
     """A page is still made for a provider whose gateway has gone since."""
     provider = FussyProvider(name="grey", preference=PagePreference.CLEANED_GREY)
