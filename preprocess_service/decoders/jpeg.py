@@ -172,4 +172,4 @@ class JpegDocument(StillImage):
     def _samples(self) -> int:
         """Those of all components, of which some are stored with fewer than there are pixels."""
         shares = [across * down for _, across, down, *_ in self._header.layer]
-        return self._size.pixels * sum(shares) // max(1, *shares)
+        return self._size.pixels * sum(shares) // max([1, *shares])

@@ -135,3 +135,11 @@ def test_components_of_no_samples_are_damage(mode: str) -> None:
         content[frame + 11 + 3 * component] = 0
     with pytest.raises(ImageUndecodable):
         read(bytes(content))
+
+
+def test_a_frame_of_no_components_is_damage() -> None:
+    """A file of several scans whose frame states no component is refused like any damaged one."""
+    content = bytearray(encoded(photo().convert("L"), "JPEG", progressive=True))
+    content[content.index(b"\xff\xc2") + 9] = 0
+    with pytest.raises(ImageUndecodable):
+        read(bytes(content))
