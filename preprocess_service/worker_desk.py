@@ -10,11 +10,11 @@ from dataclasses import replace
 import structlog
 
 from preprocess_service.errors import DecoderCrashed, PageBeyondMemory, PageBeyondTime
+from preprocess_service.message_values import MalformedMessage
 from preprocess_service.model import NormalizedPage, PageFailure, Source
 from preprocess_service.page_order import PageOrder
 from preprocess_service.worker_messages import (
     Answer,
-    MalformedMessage,
     Opened,
     PageRequest,
     WorkerBug,

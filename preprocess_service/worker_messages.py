@@ -9,25 +9,38 @@ Of its own answers it brings texts and figures into the bounds, for these quote 
 from __future__ import annotations
 
 import json
-import math
 import struct
-from collections.abc import Callable, Mapping, Sequence, Sized
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, fields
 from functools import partial
-from typing import Any, TypeVar, cast
+from typing import Any, cast
 
 from preprocess_service import errors
+from preprocess_service.message_values import (
+    MAX_COUNT,
+    MAX_ENTRIES,
+    MAX_FIGURE,
+    MalformedMessage,
+    exactly,
+    few_of,
+    finite_number,
+    homography_of,
+    image_size,
+    is_near,
+    kept_near,
+    tellable,
+    text_of,
+    whole_number,
+)
 from preprocess_service.model import (
     PAGE_MEDIA_TYPES,
     AppliedStep,
     Homography,
-    Matrix,
     NormalizedPage,
     PageFailure,
     PageMeasures,
     PagePart,
     Point,
-    Size,
     Source,
     SourceLimits,
 )
@@ -39,26 +52,12 @@ MAX_HEADER_BYTES = 1024 * 1024
 MAX_PAGE_BYTES = 256 * 1024 * 1024
 """All parts of one page together."""
 
-_MAX_PLACE_PX = 2**31
-"""Sides of images, and how far a page may reach in another image's coordinates."""
-_MAX_COUNT = 2**32 - 1
-"""What the callers' messages hold: uint32."""
-_MAX_FIGURE = 2**64
-_MAX_TEXT_CHARACTERS = 1_000
 _MAX_TRACE_CHARACTERS = 8_000
 _MAX_STEPS = 64
-_MAX_ENTRIES = 64
-"""Of a step's parameters, and of a list in an error."""
 
 Frame = list[bytes]
 """A frame's pieces, in order; not joined, as images are large."""
 Header = dict[str, Any]
-ValueT = TypeVar("ValueT")
-SizedT = TypeVar("SizedT", bound=Sized)
-
-
-class MalformedMessage(Exception):
-    """A frame that is none, is over its bounds, or whose header says what cannot be."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,7 +70,7 @@ class Terms:
     @property
     def max_pages(self) -> int:
         """Of one document."""
-        return min(self.limits.max_pages, _MAX_COUNT)
+        return min(self.limits.max_pages, MAX_COUNT)
 
     @property
     def max_pixels(self) -> int:
@@ -208,9 +207,9 @@ def answer_frame(answer: Answer, source: bytes = b"") -> Frame:
         case Opened(page_count):
             return frame({"opened": page_count})
         case WorkerBug(trace):
-            return frame({"bug": _tellable(trace, _MAX_TRACE_CHARACTERS)})
+            return frame({"bug": tellable(trace, _MAX_TRACE_CHARACTERS)})
         case PageFailure(number, page_count, error):
-            attributes = {name: _tellable(getattr(error, name)) for name in _ERROR_FIELDS[type(error)]}
+            attributes = {name: tellable(getattr(error, name)) for name in _ERROR_FIELDS[type(error)]}
             told = {"name": type(error).__name__, "attributes": attributes}
             return frame({"number": number, "page_count": page_count, "error": told})
         case NormalizedPage():
@@ -229,12 +228,12 @@ def answer_of(header: Header, body: memoryview, source: bytes, terms: Terms) -> 
         if body:
             raise MalformedMessage("a body that belongs to nothing")
         if "error" in header:
-            page_count = _whole(header["page_count"], most=terms.max_pages)
-            return PageFailure(_whole(header["number"], -_MAX_FIGURE), page_count, _error_of(header["error"]))
+            page_count = whole_number(header["page_count"], most=terms.max_pages)
+            return PageFailure(whole_number(header["number"], -MAX_FIGURE), page_count, _error_of(header["error"]))
         if "opened" in header:
-            return Opened(_whole(header["opened"], 1, terms.max_pages))
+            return Opened(whole_number(header["opened"], 1, terms.max_pages))
         if "bug" in header:
-            return WorkerBug(_text(header["bug"], _MAX_TRACE_CHARACTERS))
+            return WorkerBug(text_of(header["bug"], _MAX_TRACE_CHARACTERS))
         if header == {"ready": True}:
             return Ready()
     except (KeyError, ValueError, TypeError, OverflowError) as error:
@@ -263,7 +262,7 @@ def _page_frame(page: NormalizedPage, source: bytes) -> Frame:
         "page_size": (page.page_size.width, page.page_size.height),
         "source_size": (page.source_size.width, page.source_size.height),
         "page_to_source": page.page_to_source.values,
-        "steps": [[step.name, _tellable(step.parameters)] for step in page.steps],
+        "steps": [[step.name, tellable(step.parameters)] for step in page.steps],
         "measures": page.measures and asdict(page.measures),
         "preprocess_ms": page.preprocess_ms,
     }
@@ -271,19 +270,19 @@ def _page_frame(page: NormalizedPage, source: bytes) -> Frame:
 
 
 def _page_of(told: Header, body: memoryview, source: bytes, terms: Terms) -> NormalizedPage:
-    page_size, source_size = (_size(told[name], terms.max_pixels) for name in ("page_size", "source_size"))
-    page_to_source = _kept_near(_homography(told["page_to_source"]), page_size)
+    page_size, source_size = (image_size(told[name], terms.max_pixels) for name in ("page_size", "source_size"))
+    page_to_source = kept_near(homography_of(told["page_to_source"]), page_size)
     measures = told["measures"]
     return NormalizedPage(
-        number=_whole(told["number"], 1, terms.max_pages),
-        page_count=_whole(told["page_count"], most=terms.max_pages),
-        parts=_parts(_as(list, told["parts"]), body, source, terms, page_to_source),
+        number=whole_number(told["number"], 1, terms.max_pages),
+        page_count=whole_number(told["page_count"], most=terms.max_pages),
+        parts=_parts(exactly(list, told["parts"]), body, source, terms, page_to_source),
         page_size=page_size,
         source_size=source_size,
         page_to_source=page_to_source,
-        steps=tuple(_step(*step) for step in _few(_as(list, told["steps"]), _MAX_STEPS)),
+        steps=tuple(_step(*step) for step in few_of(exactly(list, told["steps"]), _MAX_STEPS)),
         measures=None if measures is None else _measures(measures),
-        preprocess_ms=_number(told["preprocess_ms"], least=0),
+        preprocess_ms=finite_number(told["preprocess_ms"], least=0),
     )
 
 
@@ -296,15 +295,15 @@ def _parts(
     for part in told:
         content = source
         if part["bytes"] is not None:
-            end = at + _whole(part["bytes"])
+            end = at + whole_number(part["bytes"])
             content, at = bytes(body[at:end]), end
         elif len(told) > 1:
             raise MalformedMessage("the source as one part of several")
         if part["media_type"] not in PAGE_MEDIA_TYPES:
             raise MalformedMessage("a part of an unknown media type")
-        size = _size(part["size"], terms.max_pixels)
-        to_page = _kept_near(_homography(part["to_page"]), size)
-        _kept_near(page_to_source.compose(to_page), size)
+        size = image_size(part["size"], terms.max_pixels)
+        to_page = kept_near(homography_of(part["to_page"]), size)
+        kept_near(page_to_source.compose(to_page), size)
         parts.append(PagePart(content, part["media_type"], size, to_page))
     if at != len(body) or not parts:
         raise MalformedMessage("parts and body of different lengths, or none")
@@ -312,30 +311,33 @@ def _parts(
 
 
 def _step(name: object, parameters: object) -> AppliedStep:
-    items = _few(_as(dict, parameters), _MAX_ENTRIES).items()
-    return AppliedStep(_text(name), {_text(key): _text(value) for key, value in items})
+    items = few_of(exactly(dict, parameters), MAX_ENTRIES).items()
+    return AppliedStep(text_of(name), {text_of(key): text_of(value) for key, value in items})
 
 
 def _measures(told: object) -> PageMeasures:
-    values = dict(_as(dict, told))
-    readers: dict[str, Callable[[object], object]] = {"quarter_turns": partial(_whole, most=3), "outline": _outline}
+    values = dict(exactly(dict, told))
+    readers: dict[str, Callable[[object], object]] = {
+        "quarter_turns": partial(whole_number, most=3),
+        "outline": _outline,
+    }
     names = [each.name for each in fields(PageMeasures)]
     if set(values) != set(names):
         raise MalformedMessage("measures of other names")
-    read = {name: None if values[name] is None else readers.get(name, _number)(values[name]) for name in names}
+    read = {name: None if values[name] is None else readers.get(name, finite_number)(values[name]) for name in names}
     return PageMeasures(**cast(dict[str, Any], read))
 
 
 def _outline(value: object) -> tuple[Point, ...]:
-    corners = tuple((_number(x), _number(y)) for x, y in _as(list, value))
-    if len(corners) != 4 or not all(map(_is_near, corners)):
+    corners = tuple((finite_number(x), finite_number(y)) for x, y in exactly(list, value))
+    if len(corners) != 4 or not all(map(is_near, corners)):
         raise MalformedMessage("an outline of other than four corners, or far from any image")
     return corners
 
 
 def _error_of(told: Header) -> ExpectedError:
-    error = _ERRORS_BY_NAME[_as(str, told["name"])]
-    attributes = _as(dict, told["attributes"])
+    error = _ERRORS_BY_NAME[exactly(str, told["name"])]
+    attributes = exactly(dict, told["attributes"])
     wanted = _ERROR_FIELDS[error]
     if set(attributes) != set(wanted):
         raise MalformedMessage("an error with other attributes than its own")
@@ -344,84 +346,7 @@ def _error_of(told: Header) -> ExpectedError:
 
 def _attribute(value: object, kind: type) -> object:
     if kind is tuple:
-        return tuple(map(_text, _few(_as(list, value), _MAX_ENTRIES)))
+        return tuple(map(text_of, few_of(exactly(list, value), MAX_ENTRIES)))
     if kind is int:
-        return _whole(value, -_MAX_FIGURE, _MAX_FIGURE)
-    return _text(value) if kind is str else _as(kind, value)
-
-
-def _size(value: object, max_pixels: int) -> Size:
-    width, height = (_whole(side, 1, _MAX_PLACE_PX - 1) for side in _as(list, value))
-    if width * height > max_pixels:
-        raise MalformedMessage("an image larger than any that can be made")
-    return Size(width, height)
-
-
-def _homography(value: object) -> Homography:
-    values = tuple(map(_number, _as(list, value)))
-    if len(values) != 9:
-        raise MalformedMessage("a homography of other than nine numbers")
-    return Homography(cast(Matrix, values))
-
-
-def _kept_near(there: Homography, size: Size) -> Homography:
-    """The homography, where it has an inverse and no place of an image of that size comes near its horizon: w > 0 at
-    the four corners, and so all over it.
-    """
-    corners = [(x, y) for x in (0.0, float(size.width)) for y in (0.0, float(size.height))]
-    g, h, i = there.values[6:]
-    if not all(g * x + h * y + i > 0 for x, y in corners) or not all(map(_is_near, there.apply(corners))):
-        raise MalformedMessage("a homography that takes a place of its image too far")
-    if not all(map(math.isfinite, there.inverse().values)):
-        raise MalformedMessage("a homography that cannot be undone")
-    return there
-
-
-def _is_near(place: Point) -> bool:
-    return all(abs(each) <= _MAX_PLACE_PX for each in place)  # of no number that is none
-
-
-def _tellable(value: Any, most: int = _MAX_TEXT_CHARACTERS) -> Any:
-    """A worker's text or figure, or several, as near as what the service takes comes to it."""
-    match value:
-        case str():
-            return value[:most].encode(errors="replace").decode()
-        case int() if not isinstance(value, bool):
-            return max(-_MAX_FIGURE, min(value, _MAX_FIGURE))
-        case Mapping():
-            return {_tellable(key): _tellable(each) for key, each in value.items()}
-        case tuple():
-            return [_tellable(each) for each in value[:_MAX_ENTRIES]]
-    return value
-
-
-def _few(values: SizedT, most: int) -> SizedT:
-    if len(values) > most:
-        raise MalformedMessage("more than there can be of its kind")
-    return values
-
-
-def _text(value: object, most: int = _MAX_TEXT_CHARACTERS) -> str:
-    """A text that can be sent on."""
-    _as(str, value).encode()
-    return _few(_as(str, value), most)
-
-
-def _as(kind: type[ValueT], value: object) -> ValueT:
-    if type(value) is not kind:  # exactly: True is no whole number
-        raise MalformedMessage(f"{kind.__name__} was expected, not {type(value).__name__}")
-    return value
-
-
-def _whole(value: object, least: int = 0, most: int = _MAX_FIGURE) -> int:
-    number = _as(int, value)
-    if not least <= number <= most:
-        raise MalformedMessage("a whole number out of its range")
-    return number
-
-
-def _number(value: object, least: float = -math.inf) -> float:
-    number = float(_as(int, value)) if type(value) is int else _as(float, value)
-    if not (math.isfinite(number) and number >= least):
-        raise MalformedMessage("a number that is not finite, or out of its range")
-    return number
+        return whole_number(value, -MAX_FIGURE, MAX_FIGURE)
+    return text_of(value) if kind is str else exactly(kind, value)

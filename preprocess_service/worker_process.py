@@ -12,12 +12,12 @@ from asyncio.subprocess import DEVNULL, PIPE, Process
 from collections.abc import Sequence
 from pathlib import Path
 
+from preprocess_service.message_values import MalformedMessage
 from preprocess_service.worker_messages import (
     MAX_PAGE_BYTES,
     PREFIX_BYTES,
     Answer,
     Frame,
-    MalformedMessage,
     Ready,
     Terms,
     answer_of,

@@ -11,6 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from preprocess_service import errors, worker_messages
+from preprocess_service.message_values import MalformedMessage
 from preprocess_service.model import (
     PAGE_MEDIA_TYPES,
     AppliedStep,
@@ -29,7 +30,6 @@ from preprocess_service.worker_messages import (
     PREFIX_BYTES,
     Answer,
     Frame,
-    MalformedMessage,
     Opened,
     PageRequest,
     Ready,
