@@ -60,6 +60,7 @@ class PreprocessProcess:
             ),
             random_source=random.SystemRandom(),
         )
+        self._link.on_reconnected(self._readers.doubt)
         self._servicer = PreprocessServicer(
             Pipeline(self._workers),
             self._link,

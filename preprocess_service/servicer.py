@@ -57,7 +57,6 @@ class PreprocessServicer(preprocess_pb2_grpc.PreprocessServiceServicer):
         self._page_slots = Capacity(max_items=max_pages_in_flight, max_bytes=0)
         self._default_timeout_s = default_timeout_s
         self._max_timeout_s = max_timeout_s
-        link.on_reconnected(readers.doubt)
         self._recognize_dialect = RecognizeDialect(faults)
         self._normalize_dialect = NormalizeDialect(faults)
 
