@@ -50,7 +50,7 @@ async def test_200_items_of_which_20_are_broken(tmp_path: Path) -> None:
         "truncated": (whole[: len(whole) // 2], "IMAGE_UNDECODABLE"),
         "text": (b"this is a text file named .png\n" * 4, "IMAGE_UNDECODABLE"),
         "bomb": (png_bomb(60_000), "IMAGE_TOO_LARGE_PIXELS"),
-        "format": (b"%PDF-1.7\n%%EOF\n", "FORMAT_UNSUPPORTED"),
+        "format": (b"8BPS\0\1" + bytes(20), "FORMAT_UNSUPPORTED"),
     }
     items = {f"good {n}": (label(f"N{n:04d}"), "OK") for n in range(180)}
     items |= {f"{kind} {n}": broken[kind] for n in range(4) for kind in broken}
