@@ -14,6 +14,7 @@ from typing import Any
 
 import grpc
 import numpy as np
+import psutil
 import pytest
 from google.protobuf import json_format
 from google.protobuf.descriptor_pool import DescriptorPool
@@ -28,6 +29,7 @@ from tests.fakes import gateway_messages as gateway_side
 from tests.fakes.gateway_messages import image, outcome
 from tests.fakes.images import png_bomb
 from tests.fakes.preprocess_messages import config, source
+from tests.fakes.fleet import until
 from tests.fakes.processes import ServiceUnderTest, pair, service
 
 FAKE_GATEWAY = "tests.fakes.gateway_process"
@@ -83,6 +85,13 @@ def hash_of(name: str) -> int:
     return int.from_bytes(np.frombuffer(name.encode(), np.uint8)[::-1].tobytes()[:4].ljust(4, b"\0"), "big")
 
 
+async def _answers(stub: Any, items: int) -> bool:
+    """Whether so many items without an image are each answered."""
+    bad = [source(f"bad {number}", b"no image") for number in range(items)]
+    call = stub.StreamRecognize(iter([config(), *bad]), timeout=30)
+    return len([response async for response in call if response.HasField("answer")]) == items
+
+
 async def test_500_images_of_a_caller_that_does_not_read(tmp_path: Path) -> None:
     """500 images of 1 MB whose answers nobody takes leave both services small; another caller is served meanwhile."""
     noise = np.random.default_rng(1).integers(0, 256, (1_050_000,), dtype=np.uint8).tobytes()
@@ -97,10 +106,16 @@ async def test_500_images_of_a_caller_that_does_not_read(tmp_path: Path) -> None
 
     env = {"FAKE_PROVIDER_DELAY_S": "3600"}
     async with (
-        pair(tmp_path, gateway_module=FAKE_GATEWAY, gateway=env, stream_max_items="16") as (gateway, preprocess),
+        pair(tmp_path, gateway_module=FAKE_GATEWAY, gateway=env, stream_max_items="16", workers="2") as (
+            gateway,
+            preprocess,
+        ),
         grpc.aio.insecure_channel(preprocess.address) as channel,
     ):
         stub = PreprocessServiceStub(channel)
+        # Its workers count, and start while it serves.
+        await until(lambda: len(psutil.Process(preprocess.process.pid).children()) == 2)
+        assert await _answers(stub, 8)
         before_mb = (gateway.rss_mb, preprocess.rss_mb)
         sent = 0
 
