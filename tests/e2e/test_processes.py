@@ -26,10 +26,10 @@ from PIL import Image, ImageDraw, ImageFont
 from ocrmux.gateway.v1.gateway_pb2_grpc import OcrGatewayServiceStub
 from ocrmux.preprocess.v1.preprocess_pb2_grpc import PreprocessServiceStub
 from tests.fakes import gateway_messages as gateway_side
+from tests.fakes.fleet import until
 from tests.fakes.gateway_messages import image, outcome
 from tests.fakes.images import png_bomb
 from tests.fakes.preprocess_messages import config, source
-from tests.fakes.fleet import until
 from tests.fakes.processes import ServiceUnderTest, pair, service
 
 FAKE_GATEWAY = "tests.fakes.gateway_process"
