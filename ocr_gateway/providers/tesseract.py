@@ -178,7 +178,8 @@ class TesseractProvider:
             _log.info("provider.not_configured", provider=_NAME, detail=detail)
         else:
             self._status = ProviderStatus(ProviderState.SERVING, model=f"tesseract-{version}")
-        self._probed.set()
+        finally:
+            self._probed.set()  # whatever happened, nobody waits for it any more
 
     async def _ask(self, question: str) -> str:
         outcome = await run_bounded(
