@@ -101,6 +101,6 @@ def is_alive(pid: int) -> bool:
     """Whether the process is there and has not ended."""
     try:
         status = Path(f"/proc/{pid}/stat").read_text()
-    except FileNotFoundError:
+    except (FileNotFoundError, ProcessLookupError):  # the latter: it went between the opening and the reading
         return False
     return status.rpartition(")")[2].split()[0] not in "ZX"

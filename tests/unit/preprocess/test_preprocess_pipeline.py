@@ -43,7 +43,16 @@ from preprocess_service.profiles import resolve
 from preprocess_service.worker_desk import OpenDocument
 from preprocess_service.worker_process import COMMAND
 from tests.fakes.images import UNREAD_FORMATS, encoded, photo, stored_with_orientation, tiff_pages
-from tests.fakes.page_workshop import UNTOUCHED, outcome_of, pages_of, running_workers, settle, stopped, until
+from tests.fakes.page_workshop import (
+    UNTOUCHED,
+    is_alive,
+    outcome_of,
+    pages_of,
+    running_workers,
+    settle,
+    stopped,
+    until,
+)
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 
@@ -231,10 +240,12 @@ async def test_a_crash_before_a_file_is_opened_fails_the_file(workers: PageWorke
         with stopped(workers.pids[0]), stopped(workers.pids[1]):
             second = asyncio.ensure_future(anext(pages))
             await settle()
-            for pid in workers.pids:
+            killed = workers.pids
+            for pid in killed:
                 os.kill(pid, signal.SIGSEGV)
         with pytest.raises(DecoderCrashed):
             await second
+    await until(lambda: not any(map(is_alive, killed)))  # one that is to end could still take the next page
     assert [outcome.number for outcome in await pages_of(workers, content)] == [1, 2, 3]
 
 
