@@ -190,12 +190,15 @@ class ProviderUnavailable(_OfProvider):
     """The provider fails, for now, or is being rested.
 
     ``said_s`` is when another attempt is worth while, seconds, by the provider; 0: at once, as nothing is wrong with
-    it; None: nobody knows.
+    it; None: nobody knows. ``may_be_billed``: the image was sent and nobody knows what became of it.
     """
 
-    def __init__(self, provider: str, detail: str, *, retry_after_s: float | None = None) -> None:
+    def __init__(
+        self, provider: str, detail: str, *, retry_after_s: float | None = None, may_be_billed: bool = False
+    ) -> None:
         self.said_s = retry_after_s
         self.retry_after_s = retry_after_s or 1.0
+        self.may_be_billed = may_be_billed
         super().__init__(provider, f"the provider {provider!r} is unavailable: {detail}")
 
 

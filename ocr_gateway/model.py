@@ -22,6 +22,15 @@ class Feature(enum.Enum):
     ID_DOCUMENT = "id"
 
 
+class IdDocument(enum.Enum):
+    """Which identity document a page shows."""
+
+    IDENTITY_CARD = "identity_card"
+    BUSINESS_LICENCE = "business_licence"
+    BANK_CARD = "bank_card"
+    PASSPORT = "passport"
+
+
 class CheckDigit(enum.Enum):
     """Whether a field's check digit holds."""
 
@@ -181,12 +190,30 @@ class Quota:
 
 
 @dataclass(frozen=True, slots=True)
+class BatchLimits:
+    """How many images one call may carry, and of how many bytes together; 0 bytes means no limit."""
+
+    max_images: int = 1
+    max_bytes: int = 0
+
+
+@dataclass(frozen=True, slots=True)
 class FeatureSupport:
-    """One feature of a provider, with its limits."""
+    """One feature of a provider, with its limits.
+
+    A call for one image is expected to be billed ``units_per_call``, at ``price_per_unit`` each. ``documents`` are the
+    identity documents that it reads, for ID_DOCUMENT. ``mosaic``: several regions of a page go in one image, else each
+    makes a call.
+    """
 
     limits: ImageLimits
     page_preference: PagePreference
     quota: Quota = Quota()
+    batch: BatchLimits = BatchLimits()
+    units_per_call: float = 0.0
+    price_per_unit: float = 0.0
+    documents: frozenset[IdDocument] = frozenset()
+    mosaic: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -237,6 +264,7 @@ class ProviderCall:
     languages: tuple[str, ...] = ()
     options: Mapping[str, str] = field(default_factory=dict)
     include_raw_response: bool = False
+    document: IdDocument | None = None
     begin: Callable[[], None] = _nothing
     """To be called at the last moment before the image is sent; what it raises, because that is too late, goes on."""
     unsent: UnsentBody = field(default_factory=UnsentBody)
@@ -295,6 +323,7 @@ class RecognitionSpec:
     options: Mapping[str, str] = field(default_factory=dict)
     cache_policy: CachePolicy = CachePolicy.USE
     include_raw_response: bool = False
+    document: IdDocument | None = None
     timeout_s: float = 300.0
     priority: Priority = Priority.NORMAL
     caller: Caller = Caller()
@@ -328,6 +357,7 @@ class Recognition:
     cache: CacheOutcome
     attempts: int = 0
     billed_units: float = 0.0
+    cost: float = 0.0
     fallbacks: tuple[Fallback, ...] = ()
     queue_ms: float = 0.0
     rate_limit_ms: float = 0.0
@@ -344,6 +374,7 @@ class Trail:
     model: str = ""
     attempts: int = 0
     billed_units: float = 0.0
+    cost: float = 0.0
     fallbacks: tuple[Fallback, ...] = ()
     queue_ms: float = 0.0
     rate_limit_ms: float = 0.0
@@ -359,6 +390,7 @@ class Trail:
             self.provider, self.model = other.provider, other.model
         self.attempts += other.attempts
         self.billed_units += other.billed_units
+        self.cost += other.cost
         self.queue_ms += other.queue_ms
         self.rate_limit_ms += other.rate_limit_ms
         self.provider_ms += other.provider_ms

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable
+from collections.abc import Callable
 from concurrent.futures import Executor
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import TypeVar
 
 from ocr_gateway.document_codec import encode_document, page_confidence
@@ -26,12 +26,12 @@ from ocr_gateway.model import (
     ImageLimits,
     Page,
     ProviderCall,
-    ProviderResult,
     Recognition,
     RecognitionSpec,
     Rect,
     Trail,
 )
+from ocr_gateway.provider_calls import make_call
 from ocr_gateway.regions import check_regions, merge_regions, whole_pixels
 from ocr_gateway.routing import Candidate
 
@@ -92,7 +92,7 @@ class PageReader:
         pages: list[tuple[Page, float, float]] = []
         raw_response = b""
         for call, part in calls:
-            result = await _made(call, candidate, turn, trail)
+            result = await make_call(call, candidate, turn, trail)
             raw_response = result.raw_response
             pages.append((result.page, part.x, part.y))
         page = pages[0][0] if len(calls) == 1 and not regions else merge_regions(pages, header.width, header.height)
@@ -123,18 +123,8 @@ def _call_for(feature: Feature, part: _Part, spec: RecognitionSpec) -> ProviderC
         languages=spec.languages,
         options=spec.options,
         include_raw_response=spec.include_raw_response,
+        document=spec.document if feature is Feature.ID_DOCUMENT else None,
     )
-
-
-async def _made(call: ProviderCall, candidate: Candidate, turn: Turn, trail: Trail) -> ProviderResult:
-    """The call's result, by way of its lane."""
-    provider = candidate.provider
-
-    async def attempt(begin: Callable[[], None]) -> ProviderResult:
-        trail.provider, trail.model = provider.description.name, provider.status.model
-        return await _as_promised(provider.recognize(replace(call, begin=begin)))
-
-    return await candidate.lanes[call.feature].call(turn, attempt, trail)
 
 
 def check_fit(content_bytes: int, header: ImageHeader, limits: ImageLimits) -> None:
@@ -157,20 +147,3 @@ def check_fit(content_bytes: int, header: ImageHeader, limits: ImageLimits) -> N
 async def off_loop(look: Callable[[bytes], ResultT], content: bytes) -> ResultT:
     """What ``look`` makes of the content, on a thread where that takes more than about a millisecond."""
     return look(content) if len(content) < LARGE_BYTES else await asyncio.to_thread(look, content)
-
-
-async def _as_promised(recognize: Awaitable[ProviderResult]) -> ProviderResult:
-    """One attempt. Whatever a provider raises comes out as an ``Exception``, so that an item always gets its answer."""
-    try:
-        return await recognize
-    except asyncio.CancelledError as error:
-        task = asyncio.current_task()
-        if task is None or task.cancelling():
-            raise
-        raise RuntimeError("a provider cancelled itself") from error
-    except TimeoutError as error:
-        raise RuntimeError("a provider let its own time-out escape") from error  # else it would be taken for ours
-    except Exception:
-        raise
-    except BaseException as error:
-        raise RuntimeError(f"a provider raised {type(error).__name__}") from error

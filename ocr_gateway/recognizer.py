@@ -36,6 +36,7 @@ from ocr_gateway.model import (
     CachePolicy,
     Fallback,
     Feature,
+    IdDocument,
     PageRequest,
     Recognition,
     RecognitionSpec,
@@ -279,7 +280,7 @@ def _is_passed_over(error: ExpectedError, job: _Job) -> bool:
         case ImageUndecodable():
             return False
         case FieldInvalid():
-            return error.field == "recognition.languages"
+            return error.field in ("recognition.languages", "recognition.id_document")
         case FormatUnsupported() | ImageTooLargeBytes() | ImageTooLargePixels() | ImageSideTooLong():
             return job.header is not None  # else it is none of a provider's limits: nobody has been asked
         case _:
@@ -304,6 +305,7 @@ def _key(request: PageRequest, digest: bytes, spec: RecognitionSpec, candidate: 
         tuple(spec.options.items()) if spec.options else (),
         request.regions,
         spec.include_raw_response,
+        spec.document,
     ).key(digest)
 
 
@@ -317,6 +319,7 @@ def _key_maker(
     options: tuple[tuple[str, str], ...],
     regions: tuple[Rect, ...],
     raw_response: bool,
+    document: IdDocument | None,
 ) -> KeyMaker:
     return KeyMaker(
         KeyParts(
@@ -330,6 +333,7 @@ def _key_maker(
             options=dict(options),
             regions=regions,
             raw_response=raw_response,
+            document=document,
         )
     )
 

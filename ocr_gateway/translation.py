@@ -18,6 +18,7 @@ from ocr_gateway.model import (
     Caller,
     Fallback,
     Feature,
+    IdDocument,
     Priority,
     Recognition,
     RecognitionSpec,
@@ -33,6 +34,13 @@ _FEATURES = {
     recognition_pb2.FEATURE_TEXT: Feature.TEXT,
     recognition_pb2.FEATURE_TABLE: Feature.TABLE,
     recognition_pb2.FEATURE_ID_DOCUMENT: Feature.ID_DOCUMENT,
+}
+_ID_DOCUMENTS: dict[int, IdDocument | None] = {
+    recognition_pb2.ID_DOCUMENT_UNSPECIFIED: None,
+    recognition_pb2.ID_DOCUMENT_IDENTITY_CARD: IdDocument.IDENTITY_CARD,
+    recognition_pb2.ID_DOCUMENT_BUSINESS_LICENCE: IdDocument.BUSINESS_LICENCE,
+    recognition_pb2.ID_DOCUMENT_BANK_CARD: IdDocument.BANK_CARD,
+    recognition_pb2.ID_DOCUMENT_PASSPORT: IdDocument.PASSPORT,
 }
 _POLICIES = {
     recognition_pb2.CACHE_POLICY_UNSPECIFIED: CachePolicy.USE,
@@ -92,6 +100,7 @@ def spec_of(
         options=dict(config.provider_options),
         cache_policy=_policy(config.cache_policy),
         include_raw_response=config.include_raw_response,
+        document=_id_document(config.id_document),
         timeout_s=timeout_s,
         priority=_priority(config.priority),
         caller=caller,
@@ -121,6 +130,12 @@ def _feature(number: int) -> Feature:
         if known == number:
             return feature
     raise FieldInvalid("recognition.features", f"there is no feature of the number {number}")
+
+
+def _id_document(number: int) -> IdDocument | None:
+    if number not in _ID_DOCUMENTS:
+        raise FieldInvalid("recognition.id_document", f"there is no identity document of the number {number}")
+    return _ID_DOCUMENTS[number]
 
 
 def _policy(number: int) -> CachePolicy:

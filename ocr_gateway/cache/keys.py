@@ -7,7 +7,7 @@ import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-from ocr_gateway.model import Feature, Rect
+from ocr_gateway.model import Feature, IdDocument, Rect
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,6 +24,7 @@ class KeyParts:
     options: Mapping[str, str] = field(default_factory=dict)
     regions: tuple[Rect, ...] = ()
     raw_response: bool = False
+    document: IdDocument | None = None
 
 
 def digest_of(content: bytes) -> bytes:
@@ -47,6 +48,7 @@ class KeyMaker:
                 sorted(parts.options.items()),
                 [_sides(region) for region in parts.regions],
                 parts.raw_response,
+                parts.document.value if parts.document else None,
             ],
             separators=(",", ":"),
         )

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from ocr_gateway.cache.keys import KeyMaker, KeyParts
-from ocr_gateway.model import Feature, Rect
+from ocr_gateway.model import Feature, IdDocument, Rect
 
 WORDS = st.text(max_size=6)
 SIDES = st.integers(0, 9) | st.floats(0, 100, allow_nan=False)
@@ -24,6 +24,7 @@ PART: dict[str, st.SearchStrategy[Any]] = {
     "options": st.dictionaries(WORDS, WORDS, max_size=3),
     "regions": st.lists(st.builds(Rect, SIDES, SIDES, SIDES, SIDES), max_size=2).map(tuple),
     "raw_response": st.booleans(),
+    "document": st.none() | st.sampled_from(IdDocument),
 }
 PARTS = st.builds(KeyParts, **PART)
 DIGESTS = st.binary(min_size=32, max_size=32)

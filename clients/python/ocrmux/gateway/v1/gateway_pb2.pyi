@@ -407,6 +407,7 @@ class Provider(_message.Message):
     STATE_DETAIL_FIELD_NUMBER: _builtins.int
     FEATURES_FIELD_NUMBER: _builtins.int
     LANGUAGES_FIELD_NUMBER: _builtins.int
+    BUDGET_FIELD_NUMBER: _builtins.int
     name: _builtins.str
     """The name to ask for it by, for example "rapidocr"."""
     display_name: _builtins.str
@@ -427,6 +428,10 @@ class Provider(_message.Message):
     def languages(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
         """Languages that it can read, BCP 47. Empty when it does not say."""
 
+    @_builtins.property
+    def budget(self) -> Global___Budget:
+        """What may be spent on it a day. Absent when there is no budget."""
+
     def __init__(
         self,
         *,
@@ -438,14 +443,49 @@ class Provider(_message.Message):
         state_detail: _builtins.str = ...,
         features: _abc.Iterable[Global___ProviderFeature] | None = ...,
         languages: _abc.Iterable[_builtins.str] | None = ...,
+        budget: Global___Budget | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["budget", b"budget"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["display_name", b"display_name", "features", b"features", "kind", b"kind", "languages", b"languages", "model", b"model", "name", b"name", "state", b"state", "state_detail", b"state_detail"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["budget", b"budget", "display_name", b"display_name", "features", b"features", "kind", b"kind", "languages", b"languages", "model", b"model", "name", b"name", "state", b"state", "state_detail", b"state_detail"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___Provider: _TypeAlias = Provider  # noqa: Y015
+
+@_typing.final
+class Budget(_message.Message):
+    """What may be spent in a day, by all replicas, and what is. 0 means no limit."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    UNITS_PER_DAY_FIELD_NUMBER: _builtins.int
+    UNITS_USED_FIELD_NUMBER: _builtins.int
+    COST_PER_DAY_FIELD_NUMBER: _builtins.int
+    COST_USED_FIELD_NUMBER: _builtins.int
+    units_per_day: _builtins.float
+    """Units, as the provider bills them."""
+    units_used: _builtins.float
+    """Units spent, or set aside for calls in progress, as this replica last heard."""
+    cost_per_day: _builtins.float
+    """Money, in the currency of the prices."""
+    cost_used: _builtins.float
+    """Money spent or set aside."""
+    def __init__(
+        self,
+        *,
+        units_per_day: _builtins.float = ...,
+        units_used: _builtins.float = ...,
+        cost_per_day: _builtins.float = ...,
+        cost_used: _builtins.float = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["cost_per_day", b"cost_per_day", "cost_used", b"cost_used", "units_per_day", b"units_per_day", "units_used", b"units_used"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___Budget: _TypeAlias = Budget  # noqa: Y015
 
 @_typing.final
 class ProviderFeature(_message.Message):
@@ -459,6 +499,10 @@ class ProviderFeature(_message.Message):
     PAGE_PREFERENCE_FIELD_NUMBER: _builtins.int
     STATE_FIELD_NUMBER: _builtins.int
     STATE_DETAIL_FIELD_NUMBER: _builtins.int
+    PRICE_PER_UNIT_FIELD_NUMBER: _builtins.int
+    CURRENCY_FIELD_NUMBER: _builtins.int
+    MAX_IMAGES_PER_CALL_FIELD_NUMBER: _builtins.int
+    ID_DOCUMENTS_FIELD_NUMBER: _builtins.int
     feature: _recognition_pb2.Feature.ValueType
     """The feature."""
     page_preference: Global___PagePreference.ValueType
@@ -467,6 +511,12 @@ class ProviderFeature(_message.Message):
     """What it can do now, for this feature."""
     state_detail: _builtins.str
     """Why it is in this state, for people. Empty when it is serving."""
+    price_per_unit: _builtins.float
+    """Price of a billed unit, as configured. 0: none is known."""
+    currency: _builtins.str
+    """Its currency, as configured (ISO 4217)."""
+    max_images_per_call: _builtins.int
+    """Images that one call may carry; 1 for most."""
     @_builtins.property
     def limits(self) -> Global___ImageLimits:
         """What it takes."""
@@ -474,6 +524,10 @@ class ProviderFeature(_message.Message):
     @_builtins.property
     def quota(self) -> Global___Quota:
         """How often it may be called."""
+
+    @_builtins.property
+    def id_documents(self) -> _containers.RepeatedScalarFieldContainer[_recognition_pb2.IdDocument.ValueType]:
+        """Identity documents that it reads. For FEATURE_ID_DOCUMENT."""
 
     def __init__(
         self,
@@ -484,10 +538,14 @@ class ProviderFeature(_message.Message):
         page_preference: Global___PagePreference.ValueType = ...,
         state: Global___ProviderState.ValueType = ...,
         state_detail: _builtins.str = ...,
+        price_per_unit: _builtins.float = ...,
+        currency: _builtins.str = ...,
+        max_images_per_call: _builtins.int = ...,
+        id_documents: _abc.Iterable[_recognition_pb2.IdDocument.ValueType] | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["limits", b"limits", "quota", b"quota"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["feature", b"feature", "limits", b"limits", "page_preference", b"page_preference", "quota", b"quota", "state", b"state", "state_detail", b"state_detail"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["currency", b"currency", "feature", b"feature", "id_documents", b"id_documents", "limits", b"limits", "max_images_per_call", b"max_images_per_call", "page_preference", b"page_preference", "price_per_unit", b"price_per_unit", "quota", b"quota", "state", b"state", "state_detail", b"state_detail"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

@@ -28,7 +28,7 @@ from ocrmux.ocr.v1 import document_pb2 as ocrmux_dot_ocr_dot_v1_dot_document__pb
 from ocrmux.ocr.v1 import geometry_pb2 as ocrmux_dot_ocr_dot_v1_dot_geometry__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1focrmux/ocr/v1/recognition.proto\x12\rocrmux.ocr.v1\x1a\x1egoogle/protobuf/duration.proto\x1a\x17google/rpc/status.proto\x1a\x1cocrmux/ocr/v1/document.proto\x1a\x1cocrmux/ocr/v1/geometry.proto\"\xb4\x03\n\x11RecognitionConfig\x12(\n\x08\x66\x65\x61tures\x18\x01 \x03(\x0e\x32\x16.ocrmux.ocr.v1.Feature\x12\x12\n\x08provider\x18\x02 \x01(\tH\x00\x12\x0f\n\x05route\x18\x03 \x01(\tH\x00\x12\x11\n\tlanguages\x18\x04 \x03(\t\x12\x30\n\x0c\x63\x61\x63he_policy\x18\x05 \x01(\x0e\x32\x1a.ocrmux.ocr.v1.CachePolicy\x12)\n\x08priority\x18\x06 \x01(\x0e\x32\x17.ocrmux.ocr.v1.Priority\x12/\n\x0citem_timeout\x18\x07 \x01(\x0b\x32\x19.google.protobuf.Duration\x12O\n\x10provider_options\x18\x08 \x03(\x0b\x32\x35.ocrmux.ocr.v1.RecognitionConfig.ProviderOptionsEntry\x12\x1c\n\x14include_raw_response\x18\t \x01(\x08\x1a\x36\n\x14ProviderOptionsEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\t:\x02\x38\x01\x42\x08\n\x06reader\"{\n\x0cStreamLimits\x12\x1b\n\x13max_items_in_flight\x18\x01 \x01(\r\x12\x1b\n\x13max_bytes_in_flight\x18\x02 \x01(\x04\x12\x16\n\x0emax_item_bytes\x18\x03 \x01(\x04\x12\x19\n\x11max_message_bytes\x18\x04 \x01(\x04\"p\n\x07Timings\x12\x15\n\rpreprocess_ms\x18\x01 \x01(\x01\x12\x10\n\x08queue_ms\x18\x02 \x01(\x01\x12\x15\n\rrate_limit_ms\x18\x03 \x01(\x01\x12\x13\n\x0bprovider_ms\x18\x04 \x01(\x01\x12\x10\n\x08total_ms\x18\x05 \x01(\x01\",\n\x08\x46\x61llback\x12\x10\n\x08provider\x18\x01 \x01(\t\x12\x0e\n\x06reason\x18\x02 \x01(\t\"\xd6\x01\n\nProvenance\x12\x10\n\x08provider\x18\x01 \x01(\t\x12\r\n\x05model\x18\x02 \x01(\t\x12*\n\x05\x63\x61\x63he\x18\x03 \x01(\x0e\x32\x1b.ocrmux.ocr.v1.CacheOutcome\x12\x10\n\x08\x61ttempts\x18\x04 \x01(\r\x12*\n\tfallbacks\x18\x05 \x03(\x0b\x32\x17.ocrmux.ocr.v1.Fallback\x12\x14\n\x0c\x62illed_units\x18\x06 \x01(\x01\x12\'\n\x07timings\x18\x07 \x01(\x0b\x32\x16.ocrmux.ocr.v1.Timings\"\xfe\x02\n\nPageAnswer\x12\x12\n\nrequest_id\x18\x01 \x01(\t\x12\x0c\n\x04page\x18\x02 \x01(\r\x12\x11\n\tlast_page\x18\x03 \x01(\x08\x12\x12\n\npage_count\x18\x04 \x01(\r\x12+\n\x08\x64ocument\x18\x05 \x01(\x0b\x32\x17.ocrmux.ocr.v1.DocumentH\x00\x12#\n\x05\x65rror\x18\x06 \x01(\x0b\x32\x12.google.rpc.StatusH\x00\x12-\n\nprovenance\x18\x07 \x01(\x0b\x32\x19.ocrmux.ocr.v1.Provenance\x12+\n\ttransform\x18\x08 \x01(\x0b\x32\x18.ocrmux.ocr.v1.Transform\x12\x14\n\x0craw_response\x18\t \x01(\x0c\x12)\n\x05steps\x18\n \x03(\x0b\x32\x1a.ocrmux.ocr.v1.AppliedStep\x12-\n\x08measures\x18\x0b \x01(\x0b\x32\x1b.ocrmux.ocr.v1.PageMeasuresB\t\n\x07outcome\"=\n\x0fPageAnswerBatch\x12*\n\x07\x61nswers\x18\x01 \x03(\x0b\x32\x19.ocrmux.ocr.v1.PageAnswer\"\x8e\x01\n\x0b\x41ppliedStep\x12\x0c\n\x04name\x18\x01 \x01(\t\x12>\n\nparameters\x18\x02 \x03(\x0b\x32*.ocrmux.ocr.v1.AppliedStep.ParametersEntry\x1a\x31\n\x0fParametersEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\t:\x02\x38\x01\"\xbf\x02\n\x0cPageMeasures\x12\x1a\n\rquarter_turns\x18\x01 \x01(\rH\x00\x88\x01\x01\x12\x15\n\x08skew_deg\x18\x02 \x01(\x01H\x01\x88\x01\x01\x12\x15\n\x08\x63ontrast\x18\x03 \x01(\x01H\x02\x88\x01\x01\x12\x12\n\x05noise\x18\x04 \x01(\x01H\x03\x88\x01\x01\x12\x17\n\nunevenness\x18\x05 \x01(\x01H\x04\x88\x01\x01\x12\x1b\n\x0etext_height_px\x18\x06 \x01(\x01H\x05\x88\x01\x01\x12\x11\n\x04\x62lur\x18\x07 \x01(\x01H\x06\x88\x01\x01\x12\'\n\x07outline\x18\x08 \x01(\x0b\x32\x16.ocrmux.ocr.v1.PolygonB\x10\n\x0e_quarter_turnsB\x0b\n\t_skew_degB\x0b\n\t_contrastB\x08\n\x06_noiseB\r\n\x0b_unevennessB\x11\n\x0f_text_height_pxB\x07\n\x05_blur*`\n\x07\x46\x65\x61ture\x12\x17\n\x13\x46\x45\x41TURE_UNSPECIFIED\x10\x00\x12\x10\n\x0c\x46\x45\x41TURE_TEXT\x10\x01\x12\x11\n\rFEATURE_TABLE\x10\x02\x12\x17\n\x13\x46\x45\x41TURE_ID_DOCUMENT\x10\x03*t\n\x0b\x43\x61\x63hePolicy\x12\x1c\n\x18\x43\x41\x43HE_POLICY_UNSPECIFIED\x10\x00\x12\x14\n\x10\x43\x41\x43HE_POLICY_USE\x10\x01\x12\x18\n\x14\x43\x41\x43HE_POLICY_REFRESH\x10\x02\x12\x17\n\x13\x43\x41\x43HE_POLICY_BYPASS\x10\x03*^\n\x08Priority\x12\x18\n\x14PRIORITY_UNSPECIFIED\x10\x00\x12\x10\n\x0cPRIORITY_LOW\x10\x01\x12\x13\n\x0fPRIORITY_NORMAL\x10\x02\x12\x11\n\rPRIORITY_HIGH\x10\x03*\x95\x01\n\x0c\x43\x61\x63heOutcome\x12\x1d\n\x19\x43\x41\x43HE_OUTCOME_UNSPECIFIED\x10\x00\x12\x16\n\x12\x43\x41\x43HE_OUTCOME_MISS\x10\x01\x12\x18\n\x14\x43\x41\x43HE_OUTCOME_MEMORY\x10\x02\x12\x17\n\x13\x43\x41\x43HE_OUTCOME_STORE\x10\x03\x12\x1b\n\x17\x43\x41\x43HE_OUTCOME_COALESCED\x10\x04\x42Q\n\x10io.ocrmux.ocr.v1P\x01Z;github.com/ocrmux/ocrmux/clients/go/gen/ocrmux/ocr/v1;ocrv1b\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1focrmux/ocr/v1/recognition.proto\x12\rocrmux.ocr.v1\x1a\x1egoogle/protobuf/duration.proto\x1a\x17google/rpc/status.proto\x1a\x1cocrmux/ocr/v1/document.proto\x1a\x1cocrmux/ocr/v1/geometry.proto\"\xe4\x03\n\x11RecognitionConfig\x12(\n\x08\x66\x65\x61tures\x18\x01 \x03(\x0e\x32\x16.ocrmux.ocr.v1.Feature\x12\x12\n\x08provider\x18\x02 \x01(\tH\x00\x12\x0f\n\x05route\x18\x03 \x01(\tH\x00\x12\x11\n\tlanguages\x18\x04 \x03(\t\x12\x30\n\x0c\x63\x61\x63he_policy\x18\x05 \x01(\x0e\x32\x1a.ocrmux.ocr.v1.CachePolicy\x12)\n\x08priority\x18\x06 \x01(\x0e\x32\x17.ocrmux.ocr.v1.Priority\x12/\n\x0citem_timeout\x18\x07 \x01(\x0b\x32\x19.google.protobuf.Duration\x12O\n\x10provider_options\x18\x08 \x03(\x0b\x32\x35.ocrmux.ocr.v1.RecognitionConfig.ProviderOptionsEntry\x12\x1c\n\x14include_raw_response\x18\t \x01(\x08\x12.\n\x0bid_document\x18\n \x01(\x0e\x32\x19.ocrmux.ocr.v1.IdDocument\x1a\x36\n\x14ProviderOptionsEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\t:\x02\x38\x01\x42\x08\n\x06reader\"{\n\x0cStreamLimits\x12\x1b\n\x13max_items_in_flight\x18\x01 \x01(\r\x12\x1b\n\x13max_bytes_in_flight\x18\x02 \x01(\x04\x12\x16\n\x0emax_item_bytes\x18\x03 \x01(\x04\x12\x19\n\x11max_message_bytes\x18\x04 \x01(\x04\"p\n\x07Timings\x12\x15\n\rpreprocess_ms\x18\x01 \x01(\x01\x12\x10\n\x08queue_ms\x18\x02 \x01(\x01\x12\x15\n\rrate_limit_ms\x18\x03 \x01(\x01\x12\x13\n\x0bprovider_ms\x18\x04 \x01(\x01\x12\x10\n\x08total_ms\x18\x05 \x01(\x01\",\n\x08\x46\x61llback\x12\x10\n\x08provider\x18\x01 \x01(\t\x12\x0e\n\x06reason\x18\x02 \x01(\t\"\xf6\x01\n\nProvenance\x12\x10\n\x08provider\x18\x01 \x01(\t\x12\r\n\x05model\x18\x02 \x01(\t\x12*\n\x05\x63\x61\x63he\x18\x03 \x01(\x0e\x32\x1b.ocrmux.ocr.v1.CacheOutcome\x12\x10\n\x08\x61ttempts\x18\x04 \x01(\r\x12*\n\tfallbacks\x18\x05 \x03(\x0b\x32\x17.ocrmux.ocr.v1.Fallback\x12\x14\n\x0c\x62illed_units\x18\x06 \x01(\x01\x12\'\n\x07timings\x18\x07 \x01(\x0b\x32\x16.ocrmux.ocr.v1.Timings\x12\x0c\n\x04\x63ost\x18\x08 \x01(\x01\x12\x10\n\x08\x63urrency\x18\t \x01(\t\"\xfe\x02\n\nPageAnswer\x12\x12\n\nrequest_id\x18\x01 \x01(\t\x12\x0c\n\x04page\x18\x02 \x01(\r\x12\x11\n\tlast_page\x18\x03 \x01(\x08\x12\x12\n\npage_count\x18\x04 \x01(\r\x12+\n\x08\x64ocument\x18\x05 \x01(\x0b\x32\x17.ocrmux.ocr.v1.DocumentH\x00\x12#\n\x05\x65rror\x18\x06 \x01(\x0b\x32\x12.google.rpc.StatusH\x00\x12-\n\nprovenance\x18\x07 \x01(\x0b\x32\x19.ocrmux.ocr.v1.Provenance\x12+\n\ttransform\x18\x08 \x01(\x0b\x32\x18.ocrmux.ocr.v1.Transform\x12\x14\n\x0craw_response\x18\t \x01(\x0c\x12)\n\x05steps\x18\n \x03(\x0b\x32\x1a.ocrmux.ocr.v1.AppliedStep\x12-\n\x08measures\x18\x0b \x01(\x0b\x32\x1b.ocrmux.ocr.v1.PageMeasuresB\t\n\x07outcome\"=\n\x0fPageAnswerBatch\x12*\n\x07\x61nswers\x18\x01 \x03(\x0b\x32\x19.ocrmux.ocr.v1.PageAnswer\"\x8e\x01\n\x0b\x41ppliedStep\x12\x0c\n\x04name\x18\x01 \x01(\t\x12>\n\nparameters\x18\x02 \x03(\x0b\x32*.ocrmux.ocr.v1.AppliedStep.ParametersEntry\x1a\x31\n\x0fParametersEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\t:\x02\x38\x01\"\xbf\x02\n\x0cPageMeasures\x12\x1a\n\rquarter_turns\x18\x01 \x01(\rH\x00\x88\x01\x01\x12\x15\n\x08skew_deg\x18\x02 \x01(\x01H\x01\x88\x01\x01\x12\x15\n\x08\x63ontrast\x18\x03 \x01(\x01H\x02\x88\x01\x01\x12\x12\n\x05noise\x18\x04 \x01(\x01H\x03\x88\x01\x01\x12\x17\n\nunevenness\x18\x05 \x01(\x01H\x04\x88\x01\x01\x12\x1b\n\x0etext_height_px\x18\x06 \x01(\x01H\x05\x88\x01\x01\x12\x11\n\x04\x62lur\x18\x07 \x01(\x01H\x06\x88\x01\x01\x12\'\n\x07outline\x18\x08 \x01(\x0b\x32\x16.ocrmux.ocr.v1.PolygonB\x10\n\x0e_quarter_turnsB\x0b\n\t_skew_degB\x0b\n\t_contrastB\x08\n\x06_noiseB\r\n\x0b_unevennessB\x11\n\x0f_text_height_pxB\x07\n\x05_blur*`\n\x07\x46\x65\x61ture\x12\x17\n\x13\x46\x45\x41TURE_UNSPECIFIED\x10\x00\x12\x10\n\x0c\x46\x45\x41TURE_TEXT\x10\x01\x12\x11\n\rFEATURE_TABLE\x10\x02\x12\x17\n\x13\x46\x45\x41TURE_ID_DOCUMENT\x10\x03*\x9f\x01\n\nIdDocument\x12\x1b\n\x17ID_DOCUMENT_UNSPECIFIED\x10\x00\x12\x1d\n\x19ID_DOCUMENT_IDENTITY_CARD\x10\x01\x12 \n\x1cID_DOCUMENT_BUSINESS_LICENCE\x10\x02\x12\x19\n\x15ID_DOCUMENT_BANK_CARD\x10\x03\x12\x18\n\x14ID_DOCUMENT_PASSPORT\x10\x04*t\n\x0b\x43\x61\x63hePolicy\x12\x1c\n\x18\x43\x41\x43HE_POLICY_UNSPECIFIED\x10\x00\x12\x14\n\x10\x43\x41\x43HE_POLICY_USE\x10\x01\x12\x18\n\x14\x43\x41\x43HE_POLICY_REFRESH\x10\x02\x12\x17\n\x13\x43\x41\x43HE_POLICY_BYPASS\x10\x03*^\n\x08Priority\x12\x18\n\x14PRIORITY_UNSPECIFIED\x10\x00\x12\x10\n\x0cPRIORITY_LOW\x10\x01\x12\x13\n\x0fPRIORITY_NORMAL\x10\x02\x12\x11\n\rPRIORITY_HIGH\x10\x03*\x95\x01\n\x0c\x43\x61\x63heOutcome\x12\x1d\n\x19\x43\x41\x43HE_OUTCOME_UNSPECIFIED\x10\x00\x12\x16\n\x12\x43\x41\x43HE_OUTCOME_MISS\x10\x01\x12\x18\n\x14\x43\x41\x43HE_OUTCOME_MEMORY\x10\x02\x12\x17\n\x13\x43\x41\x43HE_OUTCOME_STORE\x10\x03\x12\x1b\n\x17\x43\x41\x43HE_OUTCOME_COALESCED\x10\x04\x42Q\n\x10io.ocrmux.ocr.v1P\x01Z;github.com/ocrmux/ocrmux/clients/go/gen/ocrmux/ocr/v1;ocrv1b\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -40,34 +40,36 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_RECOGNITIONCONFIG_PROVIDEROPTIONSENTRY']._serialized_options = b'8\001'
   _globals['_APPLIEDSTEP_PARAMETERSENTRY']._loaded_options = None
   _globals['_APPLIEDSTEP_PARAMETERSENTRY']._serialized_options = b'8\001'
-  _globals['_FEATURE']._serialized_start=2023
-  _globals['_FEATURE']._serialized_end=2119
-  _globals['_CACHEPOLICY']._serialized_start=2121
-  _globals['_CACHEPOLICY']._serialized_end=2237
-  _globals['_PRIORITY']._serialized_start=2239
-  _globals['_PRIORITY']._serialized_end=2333
-  _globals['_CACHEOUTCOME']._serialized_start=2336
-  _globals['_CACHEOUTCOME']._serialized_end=2485
+  _globals['_FEATURE']._serialized_start=2103
+  _globals['_FEATURE']._serialized_end=2199
+  _globals['_IDDOCUMENT']._serialized_start=2202
+  _globals['_IDDOCUMENT']._serialized_end=2361
+  _globals['_CACHEPOLICY']._serialized_start=2363
+  _globals['_CACHEPOLICY']._serialized_end=2479
+  _globals['_PRIORITY']._serialized_start=2481
+  _globals['_PRIORITY']._serialized_end=2575
+  _globals['_CACHEOUTCOME']._serialized_start=2578
+  _globals['_CACHEOUTCOME']._serialized_end=2727
   _globals['_RECOGNITIONCONFIG']._serialized_start=168
-  _globals['_RECOGNITIONCONFIG']._serialized_end=604
-  _globals['_RECOGNITIONCONFIG_PROVIDEROPTIONSENTRY']._serialized_start=540
-  _globals['_RECOGNITIONCONFIG_PROVIDEROPTIONSENTRY']._serialized_end=594
-  _globals['_STREAMLIMITS']._serialized_start=606
-  _globals['_STREAMLIMITS']._serialized_end=729
-  _globals['_TIMINGS']._serialized_start=731
-  _globals['_TIMINGS']._serialized_end=843
-  _globals['_FALLBACK']._serialized_start=845
-  _globals['_FALLBACK']._serialized_end=889
-  _globals['_PROVENANCE']._serialized_start=892
-  _globals['_PROVENANCE']._serialized_end=1106
-  _globals['_PAGEANSWER']._serialized_start=1109
-  _globals['_PAGEANSWER']._serialized_end=1491
-  _globals['_PAGEANSWERBATCH']._serialized_start=1493
-  _globals['_PAGEANSWERBATCH']._serialized_end=1554
-  _globals['_APPLIEDSTEP']._serialized_start=1557
-  _globals['_APPLIEDSTEP']._serialized_end=1699
-  _globals['_APPLIEDSTEP_PARAMETERSENTRY']._serialized_start=1650
-  _globals['_APPLIEDSTEP_PARAMETERSENTRY']._serialized_end=1699
-  _globals['_PAGEMEASURES']._serialized_start=1702
-  _globals['_PAGEMEASURES']._serialized_end=2021
+  _globals['_RECOGNITIONCONFIG']._serialized_end=652
+  _globals['_RECOGNITIONCONFIG_PROVIDEROPTIONSENTRY']._serialized_start=588
+  _globals['_RECOGNITIONCONFIG_PROVIDEROPTIONSENTRY']._serialized_end=642
+  _globals['_STREAMLIMITS']._serialized_start=654
+  _globals['_STREAMLIMITS']._serialized_end=777
+  _globals['_TIMINGS']._serialized_start=779
+  _globals['_TIMINGS']._serialized_end=891
+  _globals['_FALLBACK']._serialized_start=893
+  _globals['_FALLBACK']._serialized_end=937
+  _globals['_PROVENANCE']._serialized_start=940
+  _globals['_PROVENANCE']._serialized_end=1186
+  _globals['_PAGEANSWER']._serialized_start=1189
+  _globals['_PAGEANSWER']._serialized_end=1571
+  _globals['_PAGEANSWERBATCH']._serialized_start=1573
+  _globals['_PAGEANSWERBATCH']._serialized_end=1634
+  _globals['_APPLIEDSTEP']._serialized_start=1637
+  _globals['_APPLIEDSTEP']._serialized_end=1779
+  _globals['_APPLIEDSTEP_PARAMETERSENTRY']._serialized_start=1730
+  _globals['_APPLIEDSTEP_PARAMETERSENTRY']._serialized_end=1779
+  _globals['_PAGEMEASURES']._serialized_start=1782
+  _globals['_PAGEMEASURES']._serialized_end=2101
 # @@protoc_insertion_point(module_scope)

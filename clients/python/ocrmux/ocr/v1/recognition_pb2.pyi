@@ -51,6 +51,38 @@ FEATURE_ID_DOCUMENT: Feature.ValueType  # 3
 """Named fields of identity cards, passports, business licences and bank cards."""
 Global___Feature: _TypeAlias = Feature  # noqa: Y015
 
+class _IdDocument:
+    ValueType = _typing.NewType("ValueType", _builtins.int)
+    V: _TypeAlias = ValueType  # noqa: Y015
+
+class _IdDocumentEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_IdDocument.ValueType], _builtins.type):
+    DESCRIPTOR: _descriptor.EnumDescriptor
+    ID_DOCUMENT_UNSPECIFIED: _IdDocument.ValueType  # 0
+    """Not said: the provider finds out where it can, else an identity card is taken for granted."""
+    ID_DOCUMENT_IDENTITY_CARD: _IdDocument.ValueType  # 1
+    """A resident identity card, either side."""
+    ID_DOCUMENT_BUSINESS_LICENCE: _IdDocument.ValueType  # 2
+    """A business licence."""
+    ID_DOCUMENT_BANK_CARD: _IdDocument.ValueType  # 3
+    """A bank card."""
+    ID_DOCUMENT_PASSPORT: _IdDocument.ValueType  # 4
+    """A passport's data page, or another document with a machine-readable zone."""
+
+class IdDocument(_IdDocument, metaclass=_IdDocumentEnumTypeWrapper):
+    """Which identity document a page shows."""
+
+ID_DOCUMENT_UNSPECIFIED: IdDocument.ValueType  # 0
+"""Not said: the provider finds out where it can, else an identity card is taken for granted."""
+ID_DOCUMENT_IDENTITY_CARD: IdDocument.ValueType  # 1
+"""A resident identity card, either side."""
+ID_DOCUMENT_BUSINESS_LICENCE: IdDocument.ValueType  # 2
+"""A business licence."""
+ID_DOCUMENT_BANK_CARD: IdDocument.ValueType  # 3
+"""A bank card."""
+ID_DOCUMENT_PASSPORT: IdDocument.ValueType  # 4
+"""A passport's data page, or another document with a machine-readable zone."""
+Global___IdDocument: _TypeAlias = IdDocument  # noqa: Y015
+
 class _CachePolicy:
     ValueType = _typing.NewType("ValueType", _builtins.int)
     V: _TypeAlias = ValueType  # noqa: Y015
@@ -174,6 +206,7 @@ class RecognitionConfig(_message.Message):
     ITEM_TIMEOUT_FIELD_NUMBER: _builtins.int
     PROVIDER_OPTIONS_FIELD_NUMBER: _builtins.int
     INCLUDE_RAW_RESPONSE_FIELD_NUMBER: _builtins.int
+    ID_DOCUMENT_FIELD_NUMBER: _builtins.int
     provider: _builtins.str
     """One provider, by its name in ListProviders."""
     route: _builtins.str
@@ -184,6 +217,8 @@ class RecognitionConfig(_message.Message):
     """Who goes first."""
     include_raw_response: _builtins.bool
     """Whether the provider's own answer is wanted besides the document."""
+    id_document: Global___IdDocument.ValueType
+    """Which identity document to look for. For FEATURE_ID_DOCUMENT."""
     @_builtins.property
     def features(self) -> _containers.RepeatedScalarFieldContainer[Global___Feature.ValueType]:
         """What to read. Empty: text."""
@@ -214,10 +249,11 @@ class RecognitionConfig(_message.Message):
         item_timeout: _duration_pb2.Duration | None = ...,
         provider_options: _abc.Mapping[_builtins.str, _builtins.str] | None = ...,
         include_raw_response: _builtins.bool = ...,
+        id_document: Global___IdDocument.ValueType = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["item_timeout", b"item_timeout", "provider", b"provider", "reader", b"reader", "route", b"route"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["cache_policy", b"cache_policy", "features", b"features", "include_raw_response", b"include_raw_response", "item_timeout", b"item_timeout", "languages", b"languages", "priority", b"priority", "provider", b"provider", "provider_options", b"provider_options", "reader", b"reader", "route", b"route"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["cache_policy", b"cache_policy", "features", b"features", "id_document", b"id_document", "include_raw_response", b"include_raw_response", "item_timeout", b"item_timeout", "languages", b"languages", "priority", b"priority", "provider", b"provider", "provider_options", b"provider_options", "reader", b"reader", "route", b"route"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     _WhichOneofReturnType_reader: _TypeAlias = _typing.Literal["provider", "route"]  # noqa: Y015
     _WhichOneofArgType_reader: _TypeAlias = _typing.Literal["reader", b"reader"]  # noqa: Y015
@@ -336,6 +372,8 @@ class Provenance(_message.Message):
     FALLBACKS_FIELD_NUMBER: _builtins.int
     BILLED_UNITS_FIELD_NUMBER: _builtins.int
     TIMINGS_FIELD_NUMBER: _builtins.int
+    COST_FIELD_NUMBER: _builtins.int
+    CURRENCY_FIELD_NUMBER: _builtins.int
     provider: _builtins.str
     """The provider that read it, by its name in ListProviders."""
     model: _builtins.str
@@ -346,6 +384,10 @@ class Provenance(_message.Message):
     """Calls made to providers for this answer, failed ones and those of providers passed over included. 0 from the cache."""
     billed_units: _builtins.float
     """Units that providers bill for this answer, those passed over included. 0 from the cache and for embedded engines."""
+    cost: _builtins.float
+    """What the billed units cost, at the prices of the server's configuration. 0 where it has none."""
+    currency: _builtins.str
+    """The currency of the cost, as configured (ISO 4217). Empty where there is no price."""
     @_builtins.property
     def fallbacks(self) -> _containers.RepeatedCompositeFieldContainer[Global___Fallback]:
         """Providers passed over, in order."""
@@ -364,10 +406,12 @@ class Provenance(_message.Message):
         fallbacks: _abc.Iterable[Global___Fallback] | None = ...,
         billed_units: _builtins.float = ...,
         timings: Global___Timings | None = ...,
+        cost: _builtins.float = ...,
+        currency: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["timings", b"timings"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["attempts", b"attempts", "billed_units", b"billed_units", "cache", b"cache", "fallbacks", b"fallbacks", "model", b"model", "provider", b"provider", "timings", b"timings"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["attempts", b"attempts", "billed_units", b"billed_units", "cache", b"cache", "cost", b"cost", "currency", b"currency", "fallbacks", b"fallbacks", "model", b"model", "provider", b"provider", "timings", b"timings"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
