@@ -28,11 +28,11 @@ from ocr_gateway.lanes.shared_rate import SharedRate
 from ocr_gateway.metrics import GatewayMetrics
 from ocr_gateway.model import Feature, ProviderKind, Quota
 from ocr_gateway.page_reader import PageReader
-from ocr_gateway.provider_settings import BaiduSettings, RapidOcrSettings, TesseractSettings
-from ocr_gateway.providers.baidu import BaiduProvider
+from ocr_gateway.provider_settings import RapidOcrSettings, TesseractSettings
 from ocr_gateway.providers.base import Provider
-from ocr_gateway.providers.http import HttpClient
+from ocr_gateway.providers.catalogue import REMOTE_KINDS
 from ocr_gateway.providers.rapid_ocr import RapidOcrProvider
+from ocr_gateway.providers.remote.settings import RemoteSettings
 from ocr_gateway.providers.tesseract import TesseractProvider
 from ocr_gateway.recognizer import Recognizer
 from ocr_gateway.redis_link import RedisLink
@@ -174,29 +174,9 @@ def build_providers(settings: GatewaySettings) -> list[Provider]:
                 providers.append(RapidOcrProvider(provider.workers))
             case TesseractSettings():
                 providers.append(TesseractProvider(provider.workers, provider.binary))
-            case BaiduSettings():
-                providers.append(_baidu(name, provider))
+            case RemoteSettings():
+                providers.append(REMOTE_KINDS[provider.kind].build(name, provider))
     return providers
-
-
-def _baidu(name: str, settings: BaiduSettings) -> BaiduProvider:
-    api_key, secret_key = settings.credentials.api_key.read(), settings.credentials.secret_key.read()
-    quotas = {feature: getattr(settings.features, feature.value).quota.quota for feature in settings.reads}
-    return BaiduProvider(
-        name,
-        endpoint=settings.endpoint,
-        api_key=api_key.get_secret_value() if api_key else None,
-        secret_key=secret_key.get_secret_value() if secret_key else None,
-        missing_keys=settings.credentials.missing,
-        http=HttpClient(
-            max_connections=settings.connections,
-            max_connections_per_host=settings.connections,
-            proxy=settings.proxy.get_secret_value() if settings.proxy else None,
-        ),
-        quotas=quotas,
-        text_endpoint=settings.features.text.endpoint,
-        timeout_s=settings.timeout_s,
-    )
 
 
 def build_gateway(
@@ -286,6 +266,7 @@ def _build_lanes(
                 metrics=metrics.lane(description.name, feature),
                 clock=time.monotonic,
                 random_source=chance,
+                batch=support.batch,
             )
     shared = [rate for rate in rates if isinstance(rate, SharedRate)]
     components.quota_shared_by(shared)

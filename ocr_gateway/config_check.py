@@ -9,9 +9,11 @@ from urllib.parse import urlsplit
 from pydantic import SecretStr
 
 from ocr_gateway.model import Feature
-from ocr_gateway.provider_settings import BaiduSettings, QuotaSettings, RapidOcrSettings, TesseractSettings
+from ocr_gateway.provider_settings import RapidOcrSettings, TesseractSettings
+from ocr_gateway.providers.remote.settings import RemoteSettings
 from ocr_gateway.redis_link import RedisLink
 from ocr_gateway.routing import Route, RouteEntry
+from ocr_gateway.setting_parts import ProviderPart, QuotaSettings
 from ocr_gateway.settings import ENV_PREFIX, GatewaySettings, RouteSettings
 from rpc_runtime.settings_source import (
     Location,
@@ -120,19 +122,21 @@ def _providers(settings: GatewaySettings) -> _Rows:
     for name, provider in settings.providers.items():
         if not provider.in_use:
             rows.append((name, f"{provider.kind}; turned off"))
-        elif isinstance(provider, BaiduSettings):
-            missing = provider.credentials.missing
+        elif isinstance(provider, RemoteSettings):
+            missing = provider.keys.missing if provider.keys else ""
             state = f"not configured: {missing}" if missing else "configured"
             rows.append((name, f"{provider.kind}; {state}; {provider.endpoint}"))
             for feature in Feature:
-                quota = getattr(provider.features, feature.value).quota
-                rows.append((f"{name} {feature.value}", _quota(quota)))
+                if (part := provider.feature(feature)) is not None:
+                    rows.append((f"{name} {feature.value}", _quota(part.quota)))
         else:
             rows.append((name, f"{provider.kind}; {_embedded(provider)}"))
     return rows
 
 
-def _embedded(provider: RapidOcrSettings | TesseractSettings) -> str:
+def _embedded(provider: ProviderPart) -> str:
+    if not isinstance(provider, RapidOcrSettings | TesseractSettings):
+        return ""
     workers = f"{provider.workers} worker{'s' if provider.workers > 1 else ''}"
     return f"{workers}, {provider.binary}" if isinstance(provider, TesseractSettings) else workers
 

@@ -16,17 +16,8 @@ from pydantic import AfterValidator, Field, SecretStr, field_validator, model_va
 from pydantic_settings import SettingsConfigDict
 
 from ocr_gateway.model import Feature
-from ocr_gateway.provider_settings import (
-    BUILT_IN_PROVIDERS,
-    EMBEDDED,
-    BaiduSettings,
-    ProviderSettings,
-    RapidOcrSettings,
-    SecretUrl,
-    TesseractSettings,
-    has_password,
-    with_kind,
-)
+from ocr_gateway.provider_settings import EMBEDDED, ProviderSettings, built_in_providers, with_kind
+from ocr_gateway.setting_parts import ProviderPart, SecretUrl, has_password
 from rpc_runtime.settings import MIB, ServerSettings, SettingsSection
 from rpc_runtime.settings_source import Location, fault_at, faults_at
 
@@ -201,7 +192,7 @@ class GatewaySettings(ServerSettings):
     circuit: CircuitSettings = Field(default_factory=CircuitSettings, description="When a provider is rested.")
 
     @property
-    def providers_in_use(self) -> dict[str, RapidOcrSettings | TesseractSettings | BaiduSettings]:
+    def providers_in_use(self) -> dict[str, ProviderPart]:
         """Those that are turned on, in the order of declaration."""
         return {name: provider for name, provider in self.providers.items() if provider.in_use}
 
@@ -222,7 +213,7 @@ class GatewaySettings(ServerSettings):
     def _built_in_ones_are_there(cls, given: object) -> object:
         if not isinstance(given, Mapping):
             return given
-        providers = {**given, **{name: given.get(name) for name in BUILT_IN_PROVIDERS}}
+        providers = {**given, **{name: given.get(name) for name in built_in_providers()}}
         return {name: with_kind(name, value) for name, value in providers.items()}
 
     @field_validator("providers")
@@ -230,7 +221,7 @@ class GatewaySettings(ServerSettings):
     def _kinds_fit_names(cls, providers: dict[str, ProviderSettings]) -> dict[str, ProviderSettings]:
         faults: list[tuple[Location, str]] = []
         for name, provider in providers.items():
-            if provider.kind != name and name in BUILT_IN_PROVIDERS:
+            if provider.kind != name and name in built_in_providers():
                 faults.append(((name, "kind"), f"the name {name} is for the kind {name}"))
             elif provider.kind != name and provider.kind in EMBEDDED:
                 faults.append(

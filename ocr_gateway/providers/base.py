@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import Protocol
+from collections.abc import Sequence
+from typing import Protocol, runtime_checkable
 
 from ocr_gateway.model import ProviderCall, ProviderDescription, ProviderResult, ProviderStatus
 
@@ -54,4 +55,18 @@ class Provider(Protocol):
 
     async def close(self) -> None:
         """Gives back threads, processes and connections. Bounded: at most a few seconds."""
+        ...
+
+
+@runtime_checkable
+class BatchProvider(Provider, Protocol):
+    """A provider that reads several images in one call, where ``FeatureSupport.batch`` says so of a feature."""
+
+    async def recognize_together(self, calls: Sequence[ProviderCall]) -> Sequence[ProviderResult | Exception]:
+        """Makes one attempt for all of ``calls``: at most ``max_images``, of one feature; they may differ in all else.
+
+        One entry for each call, in their order: its result, or what is wrong with it, one of the errors that
+        ``recognize`` raises; the others do not fail with it. What concerns all of them is raised, as by ``recognize``.
+        All calls have the same ``begin``: one call of it is enough.
+        """
         ...

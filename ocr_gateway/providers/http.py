@@ -38,11 +38,12 @@ class HttpFault(enum.Enum):
 class HttpFailure(Exception):
     """A request without a usable answer; the text says why, without the address.
 
-    Unless the connection could not be made, the server may have done what it was asked for.
+    ``may_have_been_sent``: the server may have done what it was asked for, as the connection was there.
     """
 
-    def __init__(self, fault: HttpFault, detail: str = "") -> None:
+    def __init__(self, fault: HttpFault, detail: str = "", *, may_have_been_sent: bool = True) -> None:
         self.fault = fault
+        self.may_have_been_sent = may_have_been_sent
         super().__init__(f"{fault.value}: {detail}" if detail else fault.value)
 
 
@@ -138,7 +139,7 @@ class HttpClient:
         """
         await self.open()
         if self._session is None or self._closed:
-            raise HttpFailure(HttpFault.CONNECTION_LOST, "the client is closed")
+            raise HttpFailure(HttpFault.CONNECTION_LOST, "the client is closed", may_have_been_sent=False)
         for _ in range(_TURNS_TO_HEAR):
             await asyncio.sleep(0)
         begin()
@@ -146,7 +147,9 @@ class HttpClient:
             async with asyncio.timeout(timeout_s):
                 return await self._exchange(self._session, method, url, headers, body, max_answer_bytes)
         except aiohttp.ServerTimeoutError:  # a TimeoutError too; of the connection, the one limit that aiohttp is given
-            raise HttpFailure(HttpFault.TIMED_OUT, "the connection was not made in time") from None
+            raise HttpFailure(
+                HttpFault.TIMED_OUT, "the connection was not made in time", may_have_been_sent=False
+            ) from None
         except TimeoutError:
             raise HttpFailure(HttpFault.TIMED_OUT, f"no answer within {timeout_s:g} s") from None
         except (aiohttp.ClientError, aiohttp.http.HttpProcessingError, OSError) as error:
@@ -259,11 +262,17 @@ def _failure(error: Exception, *, closed: bool) -> HttpFailure:
         return HttpFailure(HttpFault.CONNECTION_LOST, "the client is closed")
     match error:
         case aiohttp.ClientConnectorDNSError():
-            return HttpFailure(HttpFault.CONNECTION_LOST, "the host's name is not resolved")
+            return HttpFailure(HttpFault.CONNECTION_LOST, "the host's name is not resolved", may_have_been_sent=False)
         case aiohttp.ClientConnectorCertificateError() | aiohttp.ClientConnectorSSLError():
-            return HttpFailure(HttpFault.CONNECTION_LOST, "TLS is refused, or the certificate is not trusted")
+            return HttpFailure(
+                HttpFault.CONNECTION_LOST,
+                "TLS is refused, or the certificate is not trusted",
+                may_have_been_sent=False,
+            )
         case aiohttp.ClientConnectorError():
-            return HttpFailure(HttpFault.CONNECTION_LOST, error.os_error.strerror or "it cannot be made")
+            return HttpFailure(
+                HttpFault.CONNECTION_LOST, error.os_error.strerror or "it cannot be made", may_have_been_sent=False
+            )
         case aiohttp.ServerDisconnectedError():
             return HttpFailure(HttpFault.CONNECTION_LOST, "the server closed it without an answer")
         case aiohttp.ClientConnectionError() | OSError():

@@ -14,12 +14,12 @@ import pytest_asyncio
 
 from ocr_gateway.errors import FieldInvalid, ImageUndecodable, ProviderUnavailable
 from ocr_gateway.model import Feature, Page, ProviderCall, ProviderState
-from ocr_gateway.providers.baidu import BaiduProvider
+from ocr_gateway.providers.baidu.provider import BaiduProvider
 from ocr_gateway.providers.base import Provider
 from ocr_gateway.providers.http import HttpClient
 from ocr_gateway.providers.rapid_ocr import RapidOcrProvider
 from ocr_gateway.providers.tesseract import TesseractProvider
-from tests.fakes.baidu_standin.process import stand_in_process
+from tests.fakes.standin.process import stand_in_process
 from tests.fakes.text_pages import text_page, white_png
 
 EmbeddedProvider = RapidOcrProvider | TesseractProvider

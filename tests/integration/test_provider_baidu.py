@@ -27,11 +27,11 @@ from ocr_gateway.errors import (
 )
 from ocr_gateway.model import CheckDigit, Feature, Page, ProviderCall, ProviderState, Quota
 from ocr_gateway.providers import baidu
-from ocr_gateway.providers.baidu import BaiduProvider
-from ocr_gateway.providers.baidu_form import encode_form
+from ocr_gateway.providers.baidu.provider import BaiduProvider
+from ocr_gateway.providers.baidu.form import encode_form
 from ocr_gateway.providers.http import HttpClient
 from rpc_runtime.expected_error import ExpectedError
-from tests.fakes.baidu_standin.process import StandInProcess, stand_in_process
+from tests.fakes.standin.process import StandInProcess, stand_in_process
 from tests.fakes.images import encoded, photo, stored_with_orientation
 
 KEYS: dict[str, Any] = {"api_key": "standin-key", "secret_key": "standin-secret"}

@@ -17,13 +17,14 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tests.fakes.baidu_standin.fault_plan import ThrottleBursts, fault_of, latency_of
-from tests.fakes.baidu_standin.form import FORM_TYPE, FormRefused, read_form
-from tests.fakes.baidu_standin.ledger import Ledger, SlidingSecond
-from tests.fakes.baidu_standin.process import stand_in_process
-from tests.fakes.baidu_standin.server import StandIn
-from tests.fakes.baidu_standin.settings import StandInSettings
-from tests.fakes.baidu_standin.tokens import EXPIRED, INVALID, TokenDesk
+from tests.fakes.standin.fault_plan import ThrottleBursts, fault_of, latency_of
+from tests.fakes.standin.ledger import Ledger, SlidingSecond
+from tests.fakes.standin.process import stand_in_process
+from tests.fakes.standin.server import StandIn
+from tests.fakes.standin.settings import StandInSettings
+from tests.fakes.standin.vendor import Denied
+from tests.fakes.standin.vendors.baidu.form import FORM_TYPE, read_form
+from tests.fakes.standin.vendors.baidu.tokens import EXPIRED, INVALID, TokenDesk
 
 PNG = b"\x89PNG\r\n\x1a\n" + bytes(range(256))
 
@@ -136,7 +137,7 @@ def test_a_good_form_is_read() -> None:
 )
 def test_a_form_that_baidu_would_not_take_is_refused(endpoint: str, content_type: str, body: bytes, code: int) -> None:
     """With Baidu's code."""
-    with pytest.raises(FormRefused) as refusal:
+    with pytest.raises(Denied) as refusal:
         read_form(endpoint, content_type, body)
     assert refusal.value.code == code
 
@@ -144,7 +145,7 @@ def test_a_form_that_baidu_would_not_take_is_refused(endpoint: str, content_type
 def test_images_without_an_end_are_refused_on_command() -> None:
     """Only where that is asked for."""
     assert read_form("general", FORM_TYPE, form()).image == PNG
-    with pytest.raises(FormRefused):
+    with pytest.raises(Denied):
         read_form("general", FORM_TYPE, form(), whole_images=True)
 
 

@@ -8,7 +8,9 @@ import pytest
 from pydantic import SecretStr
 
 from ocr_gateway.model import Feature, Quota
-from ocr_gateway.provider_settings import BaiduSettings, RapidOcrSettings, SecretSource, TesseractSettings
+from ocr_gateway.provider_settings import RapidOcrSettings, TesseractSettings
+from ocr_gateway.providers.baidu.settings import BaiduSettings
+from ocr_gateway.setting_parts import SecretSource
 from ocr_gateway.settings import GatewaySettings
 from rpc_runtime.settings_source import SettingsInvalid
 

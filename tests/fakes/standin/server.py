@@ -1,4 +1,4 @@
-"""The stand-in over HTTP: Baidu's addresses, and ``/control`` for tests."""
+"""The stand-in over HTTP: its vendor's addresses, and ``/control`` for tests."""
 
 from __future__ import annotations
 
@@ -9,34 +9,26 @@ import os
 import socket
 import struct
 import time
+from dataclasses import replace
 from typing import Any
 
 from aiohttp import web
 
-from tests.fakes.baidu_standin.answers import answer_of
-from tests.fakes.baidu_standin.fault_plan import ThrottleBursts, fault_of, latency_of
-from tests.fakes.baidu_standin.form import OPTIONS, FormRefused, read_form
-from tests.fakes.baidu_standin.ledger import Ledger
-from tests.fakes.baidu_standin.settings import StandInSettings
-from tests.fakes.baidu_standin.tokens import TokenDesk
+from tests.fakes.standin.fault_plan import ThrottleBursts, fault_of, latency_of
+from tests.fakes.standin.ledger import Ledger
+from tests.fakes.standin.settings import EVERY_ACTION, StandInSettings
+from tests.fakes.standin.vendor import Denied, Head, Reply, Vendor
 
-_MAX_BODY_BYTES = 16 * 1024 * 1024
-_MESSAGES = {
-    4: "Open api request limit reached",
-    17: "Open api daily request limit reached",
-    18: "Open api qps request limit reached",
-    110: "Access token invalid or no longer valid",
-    111: "Access token expired",
-}
+_MAX_BODY_BYTES = 64 * 1024 * 1024
 
 
 class StandIn:
     """The service. Counts an image as billed in the moment in which it hands its answer over."""
 
-    def __init__(self, settings: StandInSettings | None = None) -> None:
+    def __init__(self, vendor: Vendor, settings: StandInSettings | None = None) -> None:
+        self.vendor = vendor
         self.settings = settings or StandInSettings()
         self.ledger = Ledger()
-        self.tokens = TokenDesk()
         self._initial = self.settings
         self._bursts = ThrottleBursts()
         self._malformed = 0
@@ -45,9 +37,10 @@ class StandIn:
     async def serve(self, host: str, port: int, *, keep_alive_s: float = 75.0) -> tuple[str, int]:
         """Listens; gives the address. A client that leaves ends its request."""
         app = web.Application(client_max_size=_MAX_BODY_BYTES)
-        app.router.add_route("*", "/oauth/2.0/token", self._token)
-        for endpoint in OPTIONS:
-            app.router.add_post(f"/rest/2.0/ocr/v1/{endpoint}", self._ocr)
+        for method, path, handler in self.vendor.routes(self):
+            app.router.add_route(method, path, handler)
+        for path in self.vendor.paths:
+            app.router.add_post(path, self._ocr)
         app.router.add_post("/control/config", self._configure)
         app.router.add_get("/control/stats", self._stats)
         app.router.add_post("/control/reset", self._reset)
@@ -65,79 +58,66 @@ class StandIn:
         if self._runner is not None:
             await self._runner.cleanup()
 
-    async def _token(self, request: web.Request) -> web.StreamResponse:
-        self.ledger.token_requests += 1
-        settings = self.settings
-        if settings.down:
-            return _reset(request)
-        await request.read()
-        if settings.token_latency_s:
-            await asyncio.sleep(settings.token_latency_s)
-        if settings.token_status:
-            return web.Response(status=settings.token_status, text="out of order")
-        query = request.query
-        if query.get("grant_type") != "client_credentials":
-            return _json({"error": "invalid_request", "error_description": "unsupported grant"}, status=400)
-        if query.get("client_id") != settings.api_key:
-            return _json({"error": "invalid_client", "error_description": "unknown client id"}, status=401)
-        if query.get("client_secret") != settings.secret_key:
-            return _json({"error": "invalid_client", "error_description": "Client authentication failed"}, status=401)
-        self.ledger.tokens_issued += 1
-        token = self.tokens.issue(time.monotonic(), settings.token_lifetime_s)
-        return _json({"access_token": token, "expires_in": settings.token_lifetime_s, "scope": "brain_all_scope"})
-
     async def _ocr(self, request: web.Request) -> web.StreamResponse:
         arrived = time.monotonic()
-        endpoint = request.path.rpartition("/")[2]
-        self.ledger.arrive(endpoint, arrived)
+        head = _head(request)
+        action = self.vendor.action(head)
+        self.ledger.arrive(action, arrived)
         try:
             if self.settings.down:
                 self.ledger.faults["down"] += 1
-                return _reset(request)
-            return await self._answer(request, endpoint, arrived)
+                return reset(request)
+            return await self._answer(request, head, action, arrived)
         except asyncio.CancelledError:
             self.ledger.abandoned += 1
             raise
         finally:
             self.ledger.leave()
 
-    async def _answer(self, request: web.Request, endpoint: str, arrived: float) -> web.StreamResponse:
+    async def _answer(self, request: web.Request, head: Head, action: str, arrived: float) -> web.StreamResponse:
         settings, ledger = self.settings, self.ledger
         # Decided by the arrival, before anything is awaited.
-        refusal = self._refusal(request, endpoint, arrived)
+        refusal = self._refusal(head, action, arrived)
         body = await request.read()
-        ledger.read(endpoint, len(body), time.monotonic())
+        ledger.read(action, len(body), time.monotonic())
         if refusal:
             return self._error(refusal)
         try:
-            form = read_form(endpoint, request.content_type, body, whole_images=settings.whole_images)
-        except FormRefused as error:
+            asked = self.vendor.read(head, body, settings, time.time() + settings.clock_offset_s)
+        except Denied as error:
             return self._error(error.code, error.message)
-        digest = hashlib.sha256(form.image).hexdigest()
-        seen_before = ledger.see(endpoint, digest)
-        latency_s = latency_of(settings, digest, seen_before)
+        digests = [hashlib.sha256(image).hexdigest() for image in asked.images]
+        seen_before = max([ledger.see(asked.action, digest) for digest in digests], default=0)
+        latency_s = latency_of(settings, digests[0], seen_before)
         if latency_s:
             await asyncio.sleep(arrived + latency_s - time.monotonic())
-        fault = fault_of(settings, digest, seen_before)
+        fault = fault_of(settings, digests[0], seen_before)
         if fault:
             return await self._fail(fault, request)
         if (planned := self._planned()) is not None:
             return planned
-        answer = answer_of(endpoint, form.options, digest, settings)
-        ledger.bill(endpoint, digest)
-        return _json(answer)
+        if len(digests) == 1 and (code := image_error(digests[0], settings)):
+            return self._error(code)
+        reply = self.vendor.answer(asked, digests, settings)
+        for digest in digests:
+            if not image_error(digest, settings):
+                ledger.bill(asked.action, digest)
+        ledger.largest_batch = max(ledger.largest_batch, len(digests))
+        return _response(reply)
 
-    def _refusal(self, request: web.Request, endpoint: str, arrived: float) -> int:
-        """The error by which a request is refused whatever is in it, 0 for none."""
+    def _refusal(self, head: Head, action: str, arrived: float) -> str:
+        """The error by which a request is refused whatever is in it, empty for none."""
         settings = self.settings
-        code = self.tokens.code_of(request.query.get("access_token", ""), arrived)
+        code = self.vendor.admit(head, settings, arrived)
         if code:
             self.ledger.refused_tokens += 1
             return code
         if self._bursts.strikes(settings, arrived):
             self.ledger.faults["throttled"] += 1
-            return 18
-        return self.ledger.admit(endpoint, settings.quota.get(endpoint, 0), settings.daily_quota, arrived)
+            return "throttled"
+        own = self.vendor.quotas.get(action, 0)
+        quota = settings.quota.get(action, settings.quota.get(EVERY_ACTION, own))
+        return self.ledger.admit(action, quota, settings.daily_quota, arrived)
 
     async def _fail(self, fault: str, request: web.Request) -> web.StreamResponse:
         self.ledger.faults[fault] += 1
@@ -145,7 +125,7 @@ class StandIn:
             case "500":
                 return web.Response(status=500, text="internal server error")
             case "reset":
-                return _reset(request)
+                return reset(request)
             case "hang":
                 await asyncio.Event().wait()
         self._malformed += 1
@@ -168,44 +148,52 @@ class StandIn:
             return web.Response(body=bytes(settings.huge_bytes), content_type="application/json")
         return None
 
-    def _error(self, code: int, message: str = "", headers: dict[str, str] | None = None) -> web.Response:
-        self.ledger.errors[str(code)] += 1
-        said = {
-            "error_code": code,
-            "error_msg": message or _MESSAGES.get(code, "as told"),
-            "log_id": "1234567890123456789",
-        }
-        return _json(said, headers=headers)
+    def _error(self, code: str, message: str = "", headers: dict[str, str] | None = None) -> web.Response:
+        own = self.vendor.codes.get(code, code)
+        self.ledger.errors[own] += 1
+        reply = self.vendor.error(own, message or "as told")
+        return _response(replace(reply, headers={**reply.headers, **(headers or {})}))
 
     async def _configure(self, request: web.Request) -> web.StreamResponse:
         changes: dict[str, Any] = await request.json()
         settings = self._initial if changes.pop("fresh", False) else self.settings
         if changes.pop("expire_tokens", False):
-            self.tokens.expire_all()
+            self.vendor.expire_tokens()
         try:
             self.settings = settings.changed(changes)
         except ValueError as error:
             return web.Response(status=400, text=str(error))
         self._bursts = ThrottleBursts()
-        return _json({"ok": True})
+        return _response(Reply({"ok": True}))
 
     async def _stats(self, request: web.Request) -> web.StreamResponse:
         connections = len(self._runner.server.connections) if self._runner and self._runner.server else 0
-        return _json(self.ledger.stats() | {"open_connections": connections - 1})
+        return _response(Reply(self.ledger.stats() | {"open_connections": connections - 1}))
 
     async def _reset(self, request: web.Request) -> web.StreamResponse:
         in_progress = self.ledger.in_progress
         self.ledger = Ledger()
         self.ledger.in_progress = in_progress
-        return _json({"ok": True})
+        return _response(Reply({"ok": True}))
 
 
-def _json(said: dict[str, Any], *, status: int = 200, headers: dict[str, str] | None = None) -> web.Response:
-    body = json.dumps(said, ensure_ascii=False).encode()
-    return web.Response(body=body, status=status, content_type="application/json", headers=headers)
+def image_error(digest: str, settings: StandInSettings) -> str:
+    """The error that an image is refused with; empty for none."""
+    return next((code for start, code in settings.image_errors.items() if digest.startswith(start)), "")
 
 
-def _reset(request: web.Request) -> web.Response:
+def _head(request: web.Request) -> Head:
+    headers = {name.lower(): value for name, value in request.headers.items()}
+    return Head(request.method, request.path, dict(request.query), request.rel_url.raw_query_string, headers)
+
+
+def _response(reply: Reply) -> web.Response:
+    body = json.dumps(reply.said, ensure_ascii=False).encode()
+    headers = {**reply.headers, "Content-Type": reply.content_type}
+    return web.Response(body=body, status=reply.status, headers=headers)
+
+
+def reset(request: web.Request) -> web.Response:
     """Closes the connection so that the client sees a reset; gives the answer that nobody gets."""
     transport = request.transport
     if transport is not None:

@@ -6,6 +6,8 @@ import binascii
 from dataclasses import dataclass
 from urllib.parse import parse_qsl, unquote_to_bytes
 
+from tests.fakes.standin.vendor import Denied
+
 FORM_TYPE = "application/x-www-form-urlencoded"
 MAX_FORM_BYTES = {"accurate": 10_000_000, "accurate_basic": 10_000_000}
 MAX_OTHER_FORM_BYTES = 8_000_000
@@ -32,15 +34,6 @@ OPTIONS: dict[str, dict[str, tuple[str, ...]]] = {
 }  # fmt: skip
 
 
-class FormRefused(Exception):
-    """Baidu's error for a form that it does not take."""
-
-    def __init__(self, code: int, message: str) -> None:
-        self.code = code
-        self.message = message
-        super().__init__(f"{code} {message}")
-
-
 @dataclass(frozen=True, slots=True)
 class Form:
     """The image, decoded, and the options."""
@@ -50,36 +43,36 @@ class Form:
 
 
 def read_form(endpoint: str, content_type: str, body: bytes, *, whole_images: bool = False) -> Form:
-    """The form; as strict as the documentation. Raises FormRefused. 100 KB take about half a millisecond.
+    """The form; as strict as the documentation. Raises Denied. 100 KB take about half a millisecond.
 
     Of an image only its signature is looked at; and with ``whole_images`` the end that a JPEG or PNG has.
     """
     if content_type != FORM_TYPE:
-        raise FormRefused(216101, "not enough param")
+        raise Denied("216101", "not enough param")
     if not body.startswith(b"image="):
-        raise FormRefused(216101, "param image not exist")
+        raise Denied("216101", "param image not exist")
     encoded, _, rest = body[len(b"image=") :].partition(b"&")
     if len(encoded) > MAX_FORM_BYTES.get(endpoint, MAX_OTHER_FORM_BYTES):
-        raise FormRefused(216202, "image size error")
+        raise Denied("216202", "image size error")
     image = _image(encoded)
     if whole_images and not image.endswith(_ENDS):
-        raise FormRefused(216201, "image format error")
+        raise Denied("216201", "image format error")
     options = dict(parse_qsl(rest.decode("ascii", "replace"), keep_blank_values=True))
     for name, value in options.items():
         values = OPTIONS[endpoint].get(name)
         if values is None or (values and value not in values):
-            raise FormRefused(216100, f"invalid param {name}")
+            raise Denied("216100", f"invalid param {name}")
     if endpoint == "idcard" and "id_card_side" not in options:
-        raise FormRefused(216101, "not enough param")
+        raise Denied("216101", "not enough param")
     return Form(image, options)
 
 
 def _image(encoded: bytes) -> bytes:
     if not encoded:
-        raise FormRefused(216200, "empty image")
+        raise Denied("216200", "empty image")
     # A bare plus is a blank in a form, and no base64.
     if b"+" in encoded or b"/" in encoded or b"=" in encoded:
-        raise FormRefused(216201, "image format error")
+        raise Denied("216201", "image format error")
     plain = encoded.replace(b"%2B", b"+").replace(b"%2F", b"/")
     if plain.endswith(b"%3D"):  # two at the most, and only there
         plain = plain[:-6] + plain[-6:].replace(b"%3D", b"=")
@@ -88,7 +81,7 @@ def _image(encoded: bytes) -> bytes:
     try:
         image = binascii.a2b_base64(plain, strict_mode=True)
     except binascii.Error:
-        raise FormRefused(216201, "image format error") from None
+        raise Denied("216201", "image format error") from None
     if not image.startswith(_SIGNATURES):
-        raise FormRefused(216201, "image format error")
+        raise Denied("216201", "image format error")
     return image

@@ -1,7 +1,8 @@
-"""``python -m tests.fakes.baidu_standin``: the stand-in as a process, until it is terminated.
+"""``python -m tests.fakes.standin``: a stand-in as a process, until it is terminated.
 
-STANDIN_LISTEN is where it listens (127.0.0.1:0, a free port), STANDIN_READY_FILE the file that tells HOST:PORT once it
-does, STANDIN_KEEP_ALIVE_S how long it keeps idle connections, and STANDIN_SETTINGS a JSON object of its settings.
+STANDIN_VENDOR says whose service it stands in for (baidu), STANDIN_LISTEN where it listens (127.0.0.1:0, a free port),
+STANDIN_READY_FILE is the file that tells HOST:PORT once it does, STANDIN_KEEP_ALIVE_S how long it keeps idle
+connections, and STANDIN_SETTINGS a JSON object of its settings.
 """
 
 from __future__ import annotations
@@ -16,8 +17,9 @@ from pathlib import Path
 import uvloop
 
 from rpc_runtime.memory import set_start_aside
-from tests.fakes.baidu_standin.server import StandIn
-from tests.fakes.baidu_standin.settings import StandInSettings
+from tests.fakes.standin.server import StandIn
+from tests.fakes.standin.settings import StandInSettings
+from tests.fakes.standin.vendors.every import vendor_of
 
 
 async def run() -> None:
@@ -30,7 +32,7 @@ async def run() -> None:
         os.setpriority(os.PRIO_PROCESS, 0, -15)
     host, _, port = os.environ.get("STANDIN_LISTEN", "127.0.0.1:0").rpartition(":")
     settings = StandInSettings().changed(json.loads(os.environ.get("STANDIN_SETTINGS", "{}")))
-    stand_in = StandIn(settings)
+    stand_in = StandIn(vendor_of(os.environ.get("STANDIN_VENDOR", "baidu")), settings)
     bound = await stand_in.serve(host, int(port), keep_alive_s=float(os.environ.get("STANDIN_KEEP_ALIVE_S", "75")))
     set_start_aside()  # a full garbage collection would date arrivals tens of milliseconds late
     announce(f"{bound[0]}:{bound[1]}")

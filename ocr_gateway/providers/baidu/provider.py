@@ -33,7 +33,7 @@ from ocr_gateway.model import (
     ProviderStatus,
     Quota,
 )
-from ocr_gateway.providers.baidu_endpoints import (
+from ocr_gateway.providers.baidu.endpoints import (
     ENDPOINT_OPTION,
     ENDPOINTS,
     MEDIA_TYPES,
@@ -41,11 +41,11 @@ from ocr_gateway.providers.baidu_endpoints import (
     OPTIONS_FIELD,
     Endpoint,
 )
-from ocr_gateway.providers.baidu_errors import Meaning, error_of, meaning_of
-from ocr_gateway.providers.baidu_form import encode_form, is_upright, upright
-from ocr_gateway.providers.baidu_json import parse_object
-from ocr_gateway.providers.baidu_pages import page_of
-from ocr_gateway.providers.baidu_token import BaiduToken
+from ocr_gateway.providers.baidu.errors import Meaning, error_of, meaning_of
+from ocr_gateway.providers.baidu.form import encode_form, is_upright, upright
+from ocr_gateway.providers.baidu.json import parse_object
+from ocr_gateway.providers.baidu.pages import page_of
+from ocr_gateway.providers.baidu.token import BaiduToken
 from ocr_gateway.providers.http import HttpAnswer, HttpClient, HttpFailure, OutgoingBody
 
 CHINA_UTC_OFFSET_S = 8 * 3600

@@ -6,7 +6,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, fields, replace
 from typing import Any
 
-QUOTAS = {"general": 50, "general_basic": 50, "accurate": 50, "accurate_basic": 50, "table": 30, "idcard": 20}
+EVERY_ACTION = "*"
+"""The key of a quota that is every action's."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,10 +25,13 @@ class StandInSettings:
     latency_jitter_s: float = 0.0
     """The latency lies within this to both sides, evenly."""
 
-    quota: Mapping[str, int] = field(default_factory=lambda: dict(QUOTAS))
-    """Calls of each endpoint in any second, by their arrival; more get error 18."""
+    quota: Mapping[str, int] = field(default_factory=dict)
+    """Calls of each action in any second, by their arrival; more are throttled. Those not named have the vendor's own;
+    given as one number it is that of every action."""
     daily_quota: int = 0
-    """Calls let in in all; more get error 17."""
+    """Calls let in in all; more are told that the day's quota is spent."""
+    clock_offset_s: float = 0.0
+    """Its clock is ahead by so much."""
 
     seed: int = 0
     """What fails depends on it, on the image and on how often that was seen, not on the order of arrival."""
@@ -39,7 +43,7 @@ class StandInSettings:
     share_malformed: float = 0.0
     """Truncated JSON and HTML by turns, with status 200."""
     throttle_every: int = 0
-    """Every so many requests a burst of error 18 begins, whatever the quota."""
+    """Every so many requests a burst of throttling begins, whatever the quota."""
     throttle_burst: int = 0
     """How many requests a burst takes."""
     throttle_for_s: float = 0.0
@@ -47,8 +51,10 @@ class StandInSettings:
     down: bool = False
     """Resets every connection at once, also those for tokens."""
 
-    error_code: int = 0
-    """Answers every OCR request with this error code."""
+    error_code: str = ""
+    """Answers every OCR request with this error: the vendor's own code, or a kind of ``vendor.KINDS``."""
+    image_errors: Mapping[str, str] = field(default_factory=dict)
+    """Errors of single images, by how their SHA-256 begins, in hexadecimal."""
     status: int = 0
     """Answers every OCR request with this HTTP status and no JSON."""
     retry_after: str = ""
@@ -68,14 +74,16 @@ class StandInSettings:
     direction: int = 0
 
     def changed(self, changes: Mapping[str, Any]) -> StandInSettings:
-        """These settings with some changed; a quota that is one number is that of every endpoint.
+        """These settings with some changed.
 
         Raises ValueError for a name or a type that there is not.
         """
         known = {each.name: each.type for each in fields(self)}
         wanted = dict(changes)
         if isinstance(wanted.get("quota"), int):
-            wanted["quota"] = dict.fromkeys(QUOTAS, wanted["quota"])
+            wanted["quota"] = {EVERY_ACTION: wanted["quota"]}
+        if isinstance(wanted.get("error_code"), int):
+            wanted["error_code"] = str(wanted["error_code"] or "")
         for name, value in wanted.items():
             if name not in known:
                 raise ValueError(f"no setting {name!r}")

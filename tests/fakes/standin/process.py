@@ -21,7 +21,7 @@ ROOT = Path(__file__).resolve().parents[3]
 
 @dataclass(frozen=True, slots=True)
 class StandInProcess:
-    """A running stand-in. ``url`` is what BaiduProvider takes as its ``endpoint``."""
+    """A running stand-in. ``url`` is what a provider takes as its ``endpoint``."""
 
     process: asyncio.subprocess.Process
     address: str
@@ -60,13 +60,14 @@ class StandInProcess:
 
 @asynccontextmanager
 async def stand_in_process(
-    folder: Path, *, listen: str = "127.0.0.1:0", keep_alive_s: float = 75.0, **settings: Any
+    folder: Path, *, vendor: str = "baidu", listen: str = "127.0.0.1:0", keep_alive_s: float = 75.0, **settings: Any
 ) -> AsyncIterator[StandInProcess]:
     """Starts it with these settings; ends it by SIGTERM, and kills it when that does not help."""
-    ready, log = folder / "baidu_standin.addr", folder / "baidu_standin.log"
+    ready, log = folder / f"{vendor}_standin.addr", folder / f"{vendor}_standin.log"
     ready.unlink(missing_ok=True)
     environment = {
         **os.environ,
+        "STANDIN_VENDOR": vendor,
         "STANDIN_LISTEN": listen,
         "STANDIN_READY_FILE": str(ready),
         "STANDIN_KEEP_ALIVE_S": str(keep_alive_s),
@@ -74,7 +75,7 @@ async def stand_in_process(
     }
     with log.open("wb") as output:
         process = await asyncio.create_subprocess_exec(
-            sys.executable, "-m", "tests.fakes.baidu_standin",
+            sys.executable, "-m", "tests.fakes.standin",
             cwd=ROOT, stdout=output, stderr=output, env=environment,
         )  # fmt: skip
     try:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 
-from tests.fakes.baidu_standin.settings import StandInSettings
+from tests.fakes.standin.settings import StandInSettings
 
 
 def draw(seed: int, purpose: str, digest: str, seen_before: int) -> float:
@@ -37,7 +37,7 @@ def latency_of(settings: StandInSettings, digest: str, seen_before: int) -> floa
 
 
 class ThrottleBursts:
-    """Bursts of error 18, which begin at every so-manieth request and take a number of requests or a time."""
+    """Bursts of throttling, which begin at every so-manieth request and take a number of requests or a time."""
 
     def __init__(self) -> None:
         self._count = 0

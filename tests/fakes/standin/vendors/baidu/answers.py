@@ -2,20 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
-from tests.fakes.baidu_standin.settings import StandInSettings
+from tests.fakes.standin.settings import StandInSettings
+from tests.fakes.standin.texts import confidence_of, text_of
 
 ID_NUMBER = "11010519491231002X"
 _LEFT, _TOP, _WIDTH, _HEIGHT, _PITCH = 20, 30, 320, 28, 44
 
 
-def text_of(digest: str, line: int = 0) -> str:
-    """What stands in a line: the first 16 hexadecimal digits of the image's SHA-256; in later lines with a number."""
-    return digest[:16] if line == 0 else f"{digest[:16]} {line:04d}"
-
-
-def answer_of(endpoint: str, options: dict[str, str], digest: str, settings: StandInSettings) -> dict[str, Any]:
+def answer_of(endpoint: str, options: Mapping[str, str], digest: str, settings: StandInSettings) -> dict[str, Any]:
     """The JSON of a good answer."""
     answer: dict[str, Any] = {"log_id": int(digest[:15], 16)}
     match endpoint:
@@ -27,15 +24,7 @@ def answer_of(endpoint: str, options: dict[str, str], digest: str, settings: Sta
             return answer | _text(endpoint, options, digest, settings)
 
 
-def confidence_of(digest: str, settings: StandInSettings) -> float:
-    """The confidence of the longest beginning that the settings name, else the general one."""
-    for prefix in sorted(settings.confidences, key=len, reverse=True):
-        if digest.startswith(prefix):
-            return settings.confidences[prefix]
-    return settings.confidence
-
-
-def _text(endpoint: str, options: dict[str, str], digest: str, settings: StandInSettings) -> dict[str, Any]:
+def _text(endpoint: str, options: Mapping[str, str], digest: str, settings: StandInSettings) -> dict[str, Any]:
     confidence = confidence_of(digest, settings)
     lines: list[dict[str, Any]] = []
     for number in range(settings.lines):

@@ -46,6 +46,7 @@ class Ledger:
         self.most_in_progress = 0
         self.bytes_in = 0
         self.admitted = 0
+        self.largest_batch = 0
         self._arrivals: dict[str, SlidingSecond] = {}
         self._endings: dict[str, SlidingSecond] = {}
         self._admissions: dict[str, SlidingSecond] = {}
@@ -64,18 +65,19 @@ class Ledger:
         """It is answered, or its client has gone."""
         self.in_progress -= 1
 
-    def admit(self, endpoint: str, quota: int, daily_quota: int, arrived: float) -> int:
-        """18 when the quota of the second is used up, 17 for that of the day, else 0; refused calls use nothing up."""
+    def admit(self, endpoint: str, quota: int, daily_quota: int, arrived: float) -> str:
+        """The kind of error: "throttled" when the quota of the second is used up, "day_spent" for that of the day; empty
+        for none. Refused calls use nothing up."""
         second = self._admissions.setdefault(endpoint, SlidingSecond())
         if quota and second.within(arrived) >= quota:
             self.refusals += 1
-            return 18
+            return "throttled"
         if daily_quota and self.admitted >= daily_quota:
             self.daily_refusals += 1
-            return 17
+            return "day_spent"
         second.add(arrived)
         self.admitted += 1
-        return 0
+        return ""
 
     def read(self, endpoint: str, size: int, now: float) -> None:
         """Its body is there."""
@@ -116,4 +118,5 @@ class Ledger:
             "in_progress": self.in_progress,
             "most_in_progress": self.most_in_progress,
             "bytes_in": self.bytes_in,
+            "largest_batch": self.largest_batch,
         }

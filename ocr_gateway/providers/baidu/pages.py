@@ -12,8 +12,8 @@ from dataclasses import replace
 from typing import Any
 
 from ocr_gateway.model import Block, Cell, CellKind, Feature, Line, Page, Polygon, Table, Word
-from ocr_gateway.providers.baidu_id_card import fields_of
-from ocr_gateway.providers.baidu_json import (
+from ocr_gateway.providers.baidu.id_card import fields_of
+from ocr_gateway.providers.baidu.json import (
     array,
     box_polygon,
     corner_polygon,

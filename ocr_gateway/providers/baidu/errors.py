@@ -17,7 +17,7 @@ from ocr_gateway.errors import (
     ProviderUnavailable,
 )
 from ocr_gateway.model import ProviderCall
-from ocr_gateway.providers.baidu_endpoints import OPTIONS_FIELD
+from ocr_gateway.providers.baidu.endpoints import OPTIONS_FIELD
 from rpc_runtime.expected_error import ExpectedError
 
 _CHINA_UTC_OFFSET_S = 8 * 3600

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 
-INVALID, EXPIRED = 110, 111
+INVALID, EXPIRED = "110", "111"
 
 
 class TokenDesk:
@@ -24,9 +24,9 @@ class TokenDesk:
         """Makes every token expire now."""
         self._expiry = dict.fromkeys(self._expiry, 0.0)
 
-    def code_of(self, token: str, now: float) -> int:
-        """0 for a good token, else Baidu's error."""
+    def code_of(self, token: str, now: float) -> str:
+        """Empty for a good token, else Baidu's error."""
         expiry = self._expiry.get(token)
         if expiry is None:
             return INVALID
-        return 0 if now < expiry else EXPIRED
+        return "" if now < expiry else EXPIRED

@@ -1,0 +1,417 @@
+"""A provider over the network: what all of them do around their vendor's dialect."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import hashlib
+import time
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from contextlib import asynccontextmanager
+from typing import Any, ParamSpec, TypeVar
+
+from ocr_gateway.errors import (
+    FieldInvalid,
+    FormatUnsupported,
+    ImageShapeUnsupported,
+    ImageTooLargeBytes,
+    ImageUndecodable,
+    ProviderNotConfigured,
+    ProviderQuotaSpent,
+    ProviderThrottled,
+    ProviderUnavailable,
+)
+from ocr_gateway.image_fit import check_fit
+from ocr_gateway.image_header import ImageHeader
+from ocr_gateway.model import (
+    ImageLimits,
+    Page,
+    ProviderCall,
+    ProviderDescription,
+    ProviderResult,
+    ProviderState,
+    ProviderStatus,
+)
+from ocr_gateway.providers.http import HttpAnswer, HttpClient, HttpFailure, OutgoingBody
+from ocr_gateway.providers.remote.access import Access
+from ocr_gateway.providers.remote.dialect import OPTIONS_FIELD, Dialect, Request
+from ocr_gateway.providers.remote.meanings import Meaning, Refusal
+from ocr_gateway.providers.remote.upright import upright_call
+from ocr_gateway.providers.remote.values import parse_object
+from rpc_runtime.expected_error import ExpectedError
+
+LARGE_BYTES = 1024 * 1024
+_CLOSE_S = 3.0
+_MAX_WORDS = 200
+_DAY_S = 86_400
+_LONGEST_QUOTA_REST_S = 3600.0
+
+P = ParamSpec("P")
+ResultT = TypeVar("ResultT")
+
+
+class AdapterBug(RuntimeError):
+    """The service says that the request makes no sense: a mistake of this adapter, not of the caller."""
+
+
+class RemoteProvider:
+    """Implements the port for a vendor's dialect.
+
+    Each attempt makes one call of the service, never two. It fails after ``timeout_s``; before, it may wait for a
+    token, which ``until_ready`` keeps out of it. A refused token is told to ``access`` and the attempt ends in
+    ``ProviderUnavailable`` with ``retry_after_s`` 0, so that the lane's next attempt goes through the rate limit. An
+    action that is not open to the keys is rested for ``rest_s``, one whose quota is spent for longer; when it is not
+    the one that all calls of the feature have, the others go on.
+
+    ``http`` is opened and closed with the provider. ``clock`` counts monotonic seconds, ``wall_clock`` seconds of the
+    epoch, on which the service's day ends ``day_offset_s`` before that of UTC.
+    """
+
+    def __init__(
+        self,
+        dialect: Dialect,
+        *,
+        http: HttpClient,
+        access: Access,
+        timeout_s: float = 10.0,
+        rest_s: float = 60.0,
+        day_offset_s: int = 0,
+        clock: Callable[[], float] = time.monotonic,
+        wall_clock: Callable[[], float] = time.time,
+    ) -> None:
+        self._dialect = dialect
+        self._description = dialect.description
+        self._name = self._description.name
+        self._http = http
+        self._access = access
+        self._timeout_s = timeout_s
+        self._rest_s = rest_s
+        self._day_offset_s = day_offset_s
+        self._clock = clock
+        self._wall_clock = wall_clock
+        self._shut: dict[str, tuple[float, Callable[[float], ExpectedError]]] = {}
+        self._calls: set[asyncio.Timeout] = set()
+        self._idle = asyncio.Event()
+        self._idle.set()
+        self._started = self._closed = False
+
+    @property
+    def description(self) -> ProviderDescription:
+        """What never changes."""
+        return self._description
+
+    @property
+    def dialect(self) -> Dialect:
+        """The vendor's API."""
+        return self._dialect
+
+    @property
+    def status(self) -> ProviderStatus:
+        """STARTING until the first fetch of a token ends; NOT_CONFIGURED without keys, or while they are rejected."""
+        if self._closed:
+            return self._status(ProviderState.NOT_CONFIGURED, "it is closed")
+        if self._access.missing:
+            return self._status(ProviderState.NOT_CONFIGURED, self._access.missing)
+        if rejection := self._access.rejection:
+            return self._status(ProviderState.NOT_CONFIGURED, rejection)
+        if not self._started or self._access.is_first_under_way:
+            return self._status(ProviderState.STARTING, "a token is being asked for" if self._started else "")
+        return self._status(ProviderState.SERVING, self._access.failure)
+
+    async def start(self) -> None:
+        """Opens the connections' pool and begins to fetch a token where one is needed."""
+        if self._closed or self._started:
+            return
+        await self._http.open()
+        self._started = True
+        if not self._access.missing:
+            self._access.prefetch()
+
+    async def until_ready(self) -> None:
+        """Returns when a call can be sent at once, which is nearly always at once.
+
+        A call that waits for a token leaves later than its permit says, and after a wait all leave together: more in
+        a second than the quota. So a lane awaits this before it takes a permit. Raises as ``recognize`` does.
+        """
+        self._check_serving()
+        await self._access.get()
+
+    def check(self, call: ProviderCall) -> None:
+        """Raises FieldInvalid for what the call's action does not have; and for an action that only this call asks
+        for, what the service said of it, for as long as it rests."""
+        self._dialect.check(call)
+        if not self._dialect.is_for_all(call):
+            self._check_open(self._dialect.action(call))
+
+    async def recognize(self, call: ProviderCall) -> ProviderResult:
+        """Reads one image, in one call. Raises as the port says; what the service does not take is refused unsent."""
+        outcome = (await self.recognize_together([call]))[0]
+        if isinstance(outcome, ProviderResult):
+            return outcome
+        raise outcome
+
+    async def recognize_together(self, calls: Sequence[ProviderCall]) -> Sequence[ProviderResult | Exception]:
+        """Reads several images of one feature in one call; gives what became of each, in order.
+
+        An image that the service would not take is refused and the others are sent. Raises what concerns all of them.
+        """
+        outcomes: dict[int, ProviderResult | Exception] = {}
+        sound: dict[int, ProviderCall] = {}
+        for place, call in enumerate(calls):
+            try:
+                self._dialect.check(call)
+                self._check_fit(call)
+                sound[place] = call if self._dialect.accepts_orientation else await upright_call(call)
+            except ExpectedError as error:
+                outcomes[place] = error
+        if sound:
+            self._check_serving()
+            self._check_open(self._dialect.action(next(iter(sound.values()))))
+            async with self._under_way():
+                outcomes |= zip(sound, await self._read(list(sound.values())), strict=True)
+        return [outcomes[place] for place in range(len(calls))]
+
+    async def close(self) -> None:
+        """Ends the calls under way; they get ``ProviderUnavailable``, and their connections are closed."""
+        self._closed = True
+        for call in self._calls:
+            call.reschedule(asyncio.get_running_loop().time())
+        await self._access.close()
+        with contextlib.suppress(TimeoutError):  # what is left then encodes an image on a thread, and ends by itself
+            async with asyncio.timeout(_CLOSE_S):
+                await self._idle.wait()
+        await self._http.close()
+
+    def _status(self, state: ProviderState, detail: str) -> ProviderStatus:
+        return ProviderStatus(state, model=self._dialect.model, detail=detail)
+
+    # Before the call
+
+    def _check_serving(self) -> None:
+        if self._closed:
+            raise ProviderUnavailable(self._name, "it is being stopped")
+        if self._access.missing or self._access.rejection:
+            raise ProviderNotConfigured(self._name, self._access.missing or self._access.rejection)
+        if not self._started:
+            raise ProviderUnavailable(self._name, "it was not started")
+
+    def _check_fit(self, call: ProviderCall) -> None:
+        check_fit(len(call.image), ImageHeader(call.media_type, call.width, call.height), self._limits(call))
+
+    def _limits(self, call: ProviderCall) -> ImageLimits:
+        return self._description.features[call.feature].limits
+
+    def _check_open(self, action: str) -> None:
+        """Raises while it is known that calls of the action are in vain."""
+        if action in self._shut:
+            until, error_of_rest = self._shut[action]
+            rest_s = until - self._clock()
+            if rest_s > 0:
+                raise error_of_rest(rest_s)
+
+    @asynccontextmanager
+    async def _under_way(self) -> AsyncIterator[None]:
+        """Lets ``close`` end what is in here."""
+        self._idle.clear()
+        try:
+            async with asyncio.timeout(None) as call:
+                self._calls.add(call)
+                try:
+                    yield
+                finally:
+                    self._calls.discard(call)
+        except TimeoutError:
+            raise ProviderUnavailable(self._name, "it is being stopped") from None
+        finally:
+            if not self._calls:
+                self._idle.set()
+
+    # The call
+
+    async def _read(self, calls: Sequence[ProviderCall]) -> list[ProviderResult | Exception]:
+        body, sha256 = await self._body(calls)
+        access = await self._access.get()
+        answer = await self._exchange(calls, body, sha256, access)
+        said = await self._results(answer, calls, access)
+        return [self._outcome(outcome, call, access) for outcome, call in zip(said, calls, strict=True)]
+
+    async def _body(self, calls: Sequence[ProviderCall]) -> tuple[OutgoingBody, str]:
+        """The body, with its SHA-256 where that is signed."""
+        unsent = calls[0].unsent
+        if len(calls) == 1 and unsent.content:
+            body, unsent.content = OutgoingBody(unsent.content), b""
+            return body, unsent.sha256
+        return await off_loop(sum(len(call.image) for call in calls), self._encoded, calls)
+
+    def _encoded(self, calls: Sequence[ProviderCall]) -> tuple[OutgoingBody, str]:
+        content = self._dialect.body(calls)
+        return OutgoingBody(content), hashlib.sha256(content).hexdigest() if self._dialect.signs_body else ""
+
+    async def _exchange(
+        self, calls: Sequence[ProviderCall], body: OutgoingBody, sha256: str, access: str
+    ) -> HttpAnswer:
+        """The service's answer, whatever it says."""
+        begun = False
+
+        async def send(request: Request) -> HttpAnswer:
+            nonlocal begun
+            try:
+                answer = await self._http.send(
+                    request.method,
+                    request.url,
+                    headers=request.headers,
+                    body=body if request.method == "POST" else None,
+                    begin=_nothing if begun else calls[0].begin,
+                    timeout_s=self._timeout_s,
+                )
+            except HttpFailure:
+                raise
+            except Exception:
+                if not begun and len(calls) == 1:  # its turn has passed, and the next one is near
+                    calls[0].unsent.content, calls[0].unsent.sha256 = body.unsent, sha256
+                raise
+            begun = True
+            return answer
+
+        request = self._dialect.request(calls, sha256, access, self._wall_clock())
+        try:
+            return await self._in_time(self._dialect.exchange(send, request))
+        except HttpFailure as failure:
+            raise ProviderUnavailable(
+                self._name, str(failure), may_be_billed=begun or failure.may_have_been_sent
+            ) from None
+        except Refusal as refusal:
+            raise self._error(refusal, calls[0], access) from None
+        except ValueError as error:
+            raise self._malformed(error) from None
+
+    async def _in_time(self, exchange: Awaitable[HttpAnswer]) -> HttpAnswer:
+        try:
+            async with asyncio.timeout(self._timeout_s):
+                return await exchange
+        except TimeoutError:
+            raise ProviderUnavailable(
+                self._name, f"timed out: no answer within {self._timeout_s:g} s", may_be_billed=True
+            ) from None
+
+    # The answer
+
+    async def _results(
+        self, answer: HttpAnswer, calls: Sequence[ProviderCall], access: str
+    ) -> Sequence[ProviderResult | Refusal]:
+        """What the answer says of each call. Raises what it says of all of them."""
+        said: dict[str, Any] | None = None
+        fault = ""
+        try:
+            said = await off_loop(len(answer.body), parse_object, answer.body)
+        except ValueError as error:
+            fault = str(error)
+        refusal = self._dialect.refusal(answer, said)
+        if refusal is not None:
+            if len(calls) == 1:
+                return [refusal]
+            raise self._error(refusal, calls[0], access)
+        if said is None:
+            raise self._malformed(fault)
+        try:
+            results = await off_loop(len(answer.body), self._dialect.results, said, calls)
+        except ValueError as error:
+            raise self._malformed(error) from None
+        if len(results) != len(calls):
+            raise self._malformed(f"{len(results)} results for {len(calls)} images")
+        self._access.accepted()
+        if len(calls) == 1 and calls[0].include_raw_response and isinstance(results[0], ProviderResult):
+            return [ProviderResult(results[0].page, results[0].billed_units, answer.body)]
+        return results
+
+    def _outcome(
+        self, outcome: ProviderResult | Refusal, call: ProviderCall, access: str
+    ) -> ProviderResult | Exception:
+        """The result, or what a refusal means; an image that has nothing to read is an empty page."""
+        if isinstance(outcome, ProviderResult):
+            return outcome
+        if self._meaning(outcome) in (Meaning.NOTHING_HERE, Meaning.NOT_THIS_DOCUMENT):
+            return ProviderResult(Page(call.width, call.height))
+        return self._error(outcome, call, access)
+
+    def _meaning(self, refusal: Refusal) -> Meaning:
+        return self._dialect.errors.meaning(refusal.code, refusal.status)
+
+    def _malformed(self, error: object) -> ProviderUnavailable:
+        return ProviderUnavailable(self._name, f"malformed answer: {error}"[:_MAX_WORDS], may_be_billed=True)
+
+    def _error(self, refusal: Refusal, call: ProviderCall, access: str) -> Exception:
+        """The error for what the service says, with what follows from it for the provider done."""
+        detail, action = str(refusal), self._dialect.action(call)
+        match self._meaning(refusal):
+            case Meaning.TOKEN:
+                return self._token_refused(access, detail)
+            case Meaning.CREDENTIALS:
+                self._access.rejected(f"its keys are rejected: {detail}")
+                return ProviderNotConfigured(self._name, self._access.rejection or detail)
+            case Meaning.NOT_OPEN:
+                words = f"{action!r} is not open to its keys: {detail}"
+                for_all = self._dialect.is_for_all(call)
+                return self._shut_for(
+                    action, self._rest_s, lambda _: ProviderNotConfigured(self._name, words, for_all=for_all)
+                )
+            case Meaning.DAY_SPENT | Meaning.QUOTA_SPENT as meaning:
+                rest_s = self._rest_of_day_s() if meaning is Meaning.DAY_SPENT else _LONGEST_QUOTA_REST_S
+                return self._spent(action, rest_s, detail, for_all=self._dialect.is_for_all(call))
+            case Meaning.THROTTLED:
+                return ProviderThrottled(self._name, detail, retry_after_s=refusal.retry_after_s or None)
+            case meaning:
+                return self._call_error(meaning, refusal, call)
+
+    def _call_error(self, meaning: Meaning, refusal: Refusal, call: ProviderCall) -> Exception:
+        """The error for what concerns this call alone."""
+        detail, extent = str(refusal), f"{call.width} x {call.height} px, {len(call.image)} bytes"
+        match meaning:
+            case Meaning.UNDECODABLE:
+                return ImageUndecodable(f"{self._name} says: {detail}")
+            case Meaning.FORMAT:
+                return FormatUnsupported(call.media_type, self._limits(call).media_types)
+            case Meaning.TOO_LARGE if 0 < self._limits(call).max_bytes < len(call.image):
+                return ImageTooLargeBytes(value=len(call.image), limit=self._limits(call).max_bytes)
+            case Meaning.TOO_LARGE | Meaning.SHAPE:
+                return ImageShapeUnsupported(f"{extent}; {self._name} says: {detail}")
+            case Meaning.OPTION:
+                return FieldInvalid(OPTIONS_FIELD, f"{self._name} refuses a parameter: {detail}")
+            case Meaning.BUG:
+                return AdapterBug(f"{self._name}: {detail}")
+            case _:
+                return ProviderUnavailable(self._name, detail, retry_after_s=refusal.retry_after_s or None)
+
+    def _token_refused(self, token: str, detail: str) -> Exception:
+        self._access.refused(token, detail)
+        if self._access.rejection:
+            return ProviderNotConfigured(self._name, self._access.rejection)
+        return ProviderUnavailable(
+            self._name, f"its token is refused, a new one is fetched: {detail}", retry_after_s=0.0
+        )
+
+    def _spent(self, action: str, rest_s: float, detail: str, *, for_all: bool) -> Exception:
+        if for_all:  # the lane closes for everybody
+            return ProviderQuotaSpent(self._name, detail, retry_after_s=rest_s)
+        return self._shut_for(
+            action, rest_s, lambda rest_s: ProviderQuotaSpent(self._name, detail, retry_after_s=rest_s, for_all=False)
+        )
+
+    def _shut_for(self, action: str, rest_s: float, error_of_rest: Callable[[float], ExpectedError]) -> ExpectedError:
+        self._shut[action] = (self._clock() + rest_s, error_of_rest)
+        return error_of_rest(rest_s)
+
+    def _rest_of_day_s(self) -> float:
+        """Until the service's midnight, where quotas of a day begin anew; at most an hour, for they can be raised."""
+        return min(_DAY_S - (self._wall_clock() + self._day_offset_s) % _DAY_S, _LONGEST_QUOTA_REST_S)
+
+
+async def off_loop(size: int, work: Callable[P, ResultT], *args: P.args, **kwargs: P.kwargs) -> ResultT:
+    """``work``, on a thread where there is more than a mebibyte of it."""
+    if size <= LARGE_BYTES:
+        return work(*args, **kwargs)
+    return await asyncio.to_thread(work, *args, **kwargs)
+
+
+def _nothing() -> None:
+    """A turn that was taken already."""

@@ -1,0 +1,55 @@
+"""Every provider over the network, with the stand-in that it is tried against. A new one adds its case here."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from pydantic import TypeAdapter
+
+from ocr_gateway.model import Feature
+from ocr_gateway.provider_settings import with_kind
+from ocr_gateway.providers.base import Provider
+from ocr_gateway.providers.catalogue import REMOTE_KINDS
+
+
+@dataclass(frozen=True, slots=True)
+class RemoteCase:
+    """One kind of provider. ``keys`` are its credentials as the stand-in of the name ``vendor`` takes them; ``settings``
+    what else its section of the settings has."""
+
+    kind: str
+    vendor: str
+    keys: Mapping[str, str]
+    features: tuple[Feature, ...] = (Feature.TEXT,)
+    settings: Mapping[str, Any] = field(default_factory=dict)
+    stand_in: Mapping[str, Any] = field(default_factory=dict)
+    """Settings of the stand-in."""
+
+    def build(self, endpoint: str, keys: Mapping[str, str] | None = None, **settings: Any) -> Provider:
+        """The provider, made of settings as the gateway makes it, with keys in the environment; not yet started."""
+        remote = REMOTE_KINDS[self.kind]
+        given: dict[str, Any] = {"kind": self.kind, "endpoint": endpoint, **self.settings, **settings}
+        values = self.keys if keys is None else keys
+        if values:
+            given["credentials"] = {name: {"env": self.variable(name)} for name in values}
+        for name, value in values.items():
+            os.environ[self.variable(name)] = value
+        parsed = TypeAdapter(remote.settings).validate_python(with_kind(self.kind, given))
+        return remote.build(self.kind, parsed)
+
+    def variable(self, key: str) -> str:
+        """The environment's variable that holds a key."""
+        return f"OCRMUX_TEST_{self.kind}_{key}".upper().replace("-", "_")
+
+
+CASES: tuple[RemoteCase, ...] = (
+    RemoteCase(
+        kind="baidu",
+        vendor="baidu",
+        keys={"api_key": "standin-key", "secret_key": "standin-secret"},
+        features=(Feature.TEXT, Feature.TABLE, Feature.ID_DOCUMENT),
+    ),
+)

@@ -1,1 +1,0 @@
-"""A stand-in for Baidu's cloud OCR: speaks its protocol, keeps its quotas, counts everything, fails on command."""
