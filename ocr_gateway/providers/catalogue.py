@@ -6,8 +6,14 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from ocr_gateway.providers.azure.document_intelligence import AzureSettings, build_azure
+from ocr_gateway.providers.azure.image_analysis import AzureVisionSettings, build_azure_vision
 from ocr_gateway.providers.baidu.settings import BaiduSettings, build_baidu
 from ocr_gateway.providers.base import Provider
+from ocr_gateway.providers.kserve import KserveSettings, build_kserve
+from ocr_gateway.providers.mistral import MistralSettings, build_mistral
+from ocr_gateway.providers.openai_chat import OpenAiSettings, build_openai
+from ocr_gateway.providers.paddlex import PaddlexSettings, build_paddlex
 from ocr_gateway.providers.remote.settings import RemoteSettings
 
 
@@ -21,4 +27,10 @@ class RemoteKind:
 
 REMOTE_KINDS: Mapping[str, RemoteKind] = {
     "baidu": RemoteKind(BaiduSettings, build_baidu),
+    "azure": RemoteKind(AzureSettings, build_azure),
+    "azure_vision": RemoteKind(AzureVisionSettings, build_azure_vision),
+    "kserve": RemoteKind(KserveSettings, build_kserve),
+    "mistral": RemoteKind(MistralSettings, build_mistral),
+    "openai": RemoteKind(OpenAiSettings, build_openai),
+    "paddlex": RemoteKind(PaddlexSettings, build_paddlex),
 }

@@ -17,8 +17,10 @@ from ocr_gateway.providers.catalogue import REMOTE_KINDS
 
 @dataclass(frozen=True, slots=True)
 class RemoteCase:
-    """One kind of provider. ``keys`` are its credentials as the stand-in of the name ``vendor`` takes them; ``settings``
-    what else its section of the settings has."""
+    """One kind of provider. ``keys`` are its credentials as the stand-in called ``vendor`` takes them, ``settings``
+    what else its section of the settings has. ``wrong_keys`` are those that the stand-in rejects: unless they are
+    given, the same with the last one altered. ``fetches_token``: calls need a token, which expires. ``batch`` is how
+    many images a call for text may carry."""
 
     kind: str
     vendor: str
@@ -27,6 +29,9 @@ class RemoteCase:
     settings: Mapping[str, Any] = field(default_factory=dict)
     stand_in: Mapping[str, Any] = field(default_factory=dict)
     """Settings of the stand-in."""
+    wrong_keys: Mapping[str, str] | None = None
+    fetches_token: bool = False
+    batch: int = 1
 
     def build(self, endpoint: str, keys: Mapping[str, str] | None = None, **settings: Any) -> Provider:
         """The provider, made of settings as the gateway makes it, with keys in the environment; not yet started."""
@@ -40,6 +45,14 @@ class RemoteCase:
         parsed = TypeAdapter(remote.settings).validate_python(with_kind(self.kind, given))
         return remote.build(self.kind, parsed)
 
+    @property
+    def rejected_keys(self) -> dict[str, str]:
+        """Keys that the stand-in rejects."""
+        if self.wrong_keys is not None:
+            return dict(self.wrong_keys)
+        last = list(self.keys)[-1]
+        return {**self.keys, last: f"{self.keys[last][::-1]}wrong"}
+
     def variable(self, key: str) -> str:
         """The environment's variable that holds a key."""
         return f"OCRMUX_TEST_{self.kind}_{key}".upper().replace("-", "_")
@@ -47,9 +60,37 @@ class RemoteCase:
 
 CASES: tuple[RemoteCase, ...] = (
     RemoteCase(
+        kind="azure",
+        vendor="azure",
+        keys={"api_key": "standin-key"},
+        features=(Feature.TEXT, Feature.TABLE, Feature.ID_DOCUMENT),
+    ),
+    RemoteCase(kind="azure_vision", vendor="azure_vision", keys={"api_key": "standin-key"}),
+    RemoteCase(
+        kind="kserve",
+        vendor="kserve",
+        keys={"api_key": "standin-key"},
+        settings={"model": "ocr", "features": {"text": {"outputs": {"scores": "scores", "boxes": "boxes"}}}},
+    ),
+    RemoteCase(
+        kind="mistral",
+        vendor="mistral",
+        keys={"api_key": "standin-key"},
+        features=(Feature.TEXT, Feature.TABLE),
+    ),
+    RemoteCase(
+        kind="openai",
+        vendor="openai",
+        keys={"api_key": "standin-key"},
+        features=(Feature.TEXT, Feature.TABLE),
+        settings={"model": "PaddleOCR-VL", "features": {"table": {}}},
+    ),
+    RemoteCase(kind="paddlex", vendor="paddlex", keys={}),
+    RemoteCase(
         kind="baidu",
         vendor="baidu",
         keys={"api_key": "standin-key", "secret_key": "standin-secret"},
         features=(Feature.TEXT, Feature.TABLE, Feature.ID_DOCUMENT),
+        fetches_token=True,
     ),
 )

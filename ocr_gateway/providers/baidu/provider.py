@@ -62,6 +62,7 @@ _HEADERS = {"Content-Type": "application/x-www-form-urlencoded", "Accept": "appl
 _LARGE_BYTES = 1024 * 1024
 _CLOSE_S = 3.0
 _MAX_WORDS = 200
+_UNITS_PER_CALL = 1.0
 
 P = ParamSpec("P")
 ResultT = TypeVar("ResultT")
@@ -93,6 +94,7 @@ class BaiduProvider:
         missing_keys: str = "there is no API key or no secret key",
         http: HttpClient,
         quotas: Mapping[Feature, Quota] | None = None,
+        prices: Mapping[Feature, float] | None = None,
         text_endpoint: TextEndpoint = "general",
         timeout_s: float = 10.0,
         credentials_rest_s: float = 60.0,
@@ -115,7 +117,7 @@ class BaiduProvider:
         self._endpoints = {
             endpoint.feature: endpoint for endpoint in map(ENDPOINTS.__getitem__, (text_endpoint, "table", "idcard"))
         }
-        self._description = _description(name, self._endpoints, {**DEFAULT_QUOTAS, **(quotas or {})})
+        self._description = _description(name, self._endpoints, {**DEFAULT_QUOTAS, **(quotas or {})}, prices or {})
         self._name = name
         self._model = f"{','.join(endpoint.name for endpoint in self._endpoints.values())}/v1"
         self._missing_keys = missing_keys
@@ -198,7 +200,7 @@ class BaiduProvider:
                     url, headers=_HEADERS, body=body, begin=call.begin, timeout_s=self._timeout_s
                 )
             except HttpFailure as failure:
-                raise ProviderUnavailable(self._name, str(failure)) from None
+                raise ProviderUnavailable(self._name, str(failure), may_be_billed=failure.may_have_been_sent) from None
             except Exception:
                 call.unsent.content = body.unsent  # its turn has passed, and the next one is near
                 raise
@@ -266,7 +268,7 @@ class BaiduProvider:
                 finally:
                     self._calls.discard(call)
         except TimeoutError:
-            raise ProviderUnavailable(self._name, "it is being stopped") from None
+            raise ProviderUnavailable(self._name, "it is being stopped", may_be_billed=True) from None
         finally:
             if not self._calls:
                 self._idle.set()
@@ -283,14 +285,18 @@ class BaiduProvider:
             said = await _off_loop(len(answer.body), parse_object, answer.body)
         except ValueError as error:
             self._check_status(answer, endpoint, token)
-            raise ProviderUnavailable(self._name, f"malformed answer: {error}"[:_MAX_WORDS]) from None
+            raise ProviderUnavailable(
+                self._name, f"malformed answer: {error}"[:_MAX_WORDS], may_be_billed=True
+            ) from None
         if "error_code" in said:
             return self._page_of_error(call, endpoint, said, answer, token), 0.0
         self._check_status(answer, endpoint, token)
         try:
             page = await _off_loop(len(answer.body), page_of, said, endpoint.feature, call.width, call.height)
         except ValueError as error:
-            raise ProviderUnavailable(self._name, f"malformed answer: {error}"[:_MAX_WORDS]) from None
+            raise ProviderUnavailable(
+                self._name, f"malformed answer: {error}"[:_MAX_WORDS], may_be_billed=True
+            ) from None
         self._token_holder().accepted()
         return page, 1.0
 
@@ -364,7 +370,7 @@ class BaiduProvider:
 
 
 def _description(
-    name: str, endpoints: Mapping[Feature, Endpoint], quotas: Mapping[Feature, Quota]
+    name: str, endpoints: Mapping[Feature, Endpoint], quotas: Mapping[Feature, Quota], prices: Mapping[Feature, float]
 ) -> ProviderDescription:
     return ProviderDescription(
         name=name,
@@ -372,7 +378,11 @@ def _description(
         kind=ProviderKind.CLOUD,
         features={
             feature: FeatureSupport(
-                limits=endpoint.limits, page_preference=PagePreference.UNTOUCHED, quota=quotas[feature]
+                limits=endpoint.limits,
+                page_preference=PagePreference.UNTOUCHED,
+                quota=quotas[feature],
+                units_per_call=_UNITS_PER_CALL,
+                price_per_unit=prices.get(feature, 0.0),
             )
             for feature, endpoint in endpoints.items()
         },

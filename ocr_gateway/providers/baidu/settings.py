@@ -59,6 +59,7 @@ def build_baidu(name: str, settings: BaiduSettings) -> BaiduProvider:
         missing_keys=settings.credentials.missing,
         http=settings.http_client(),
         quotas=settings.quotas(),
+        prices=settings.prices(),
         text_endpoint=settings.features.text.endpoint,
         timeout_s=settings.timeout_s,
     )

@@ -90,6 +90,11 @@ class ErrorTable:
                     self._exact[code] = meaning
         self._starts.sort(key=lambda pair: -len(pair[0]))
 
+    def knows(self, code: str) -> bool:
+        """Whether a code stands in the table."""
+        folded = code.casefold()
+        return folded in self._exact or any(folded.startswith(start) for start, _ in self._starts)
+
     def meaning(self, code: str, status: int = 200) -> Meaning:
         """What an error means; the exact code goes before the longest beginning, and that before the status."""
         folded = code.casefold()

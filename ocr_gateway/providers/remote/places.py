@@ -21,12 +21,20 @@ def box_polygon(location: Any, turn: int = 0) -> Polygon | None:
     return ordered(((left, top), (right, top), (right, bottom), (left, bottom)), turn)
 
 
-def corner_polygon(corners: Any, turn: int = 0) -> Polygon | None:
-    """Four ``{x, y}``, in the order of ``ordered``; None when there are not four."""
+def corner_polygon(corners: Any, turn: int = 0, *, x: str | int = "x", y: str | int = "y") -> Polygon | None:
+    """Four ``{x, y}``, in the order of ``ordered``; None when there are not four. With ``x=0, y=1`` four ``[x, y]``."""
     points = tuple(
-        (number(member(corner, "x"), "x"), number(member(corner, "y"), "y")) for corner in array(corners, "corners")
+        (number(_part(corner, x), "x"), number(_part(corner, y), "y")) for corner in array(corners, "corners")
     )
     return ordered(points, turn) if len(points) == 4 else None
+
+
+def _part(corner: Any, name: str | int) -> Any:
+    if isinstance(name, str):
+        return member(corner, name)
+    if len(array(corner, "a corner")) != 2:
+        raise ValueError("a corner has not two numbers")
+    return corner[name]
 
 
 def ordered(corners: Sequence[Point], turn: int) -> Polygon:

@@ -8,7 +8,7 @@ from urllib.parse import urlsplit
 
 from pydantic import Field, field_validator, model_validator
 
-from ocr_gateway.model import Feature, Quota
+from ocr_gateway.model import Feature, FeatureSupport, IdDocument, ImageLimits, PagePreference, Quota
 from ocr_gateway.providers.http import HttpClient
 from ocr_gateway.setting_parts import ProviderPart, QuotaSettings, SecretSource, SecretUrl, laid_over
 from rpc_runtime.settings import SettingsSection
@@ -27,6 +27,21 @@ class RemoteFeature(SettingsSection):
     regions: Literal["separate", "mosaic"] = Field(
         default="separate", description="Regions of a page: a call each, or all in one image (text only)."
     )
+
+    def support(
+        self, limits: ImageLimits, *, mosaic: bool = False, documents: frozenset[IdDocument] = frozenset()
+    ) -> FeatureSupport:
+        """The feature with these limits, one unit a call. ``mosaic``: regions may go in one image, where the settings
+        say so."""
+        return FeatureSupport(
+            limits=limits,
+            page_preference=PagePreference.UNTOUCHED,
+            quota=self.quota.quota,
+            units_per_call=1.0,
+            price_per_unit=self.price_per_unit,
+            documents=documents,
+            mosaic=mosaic and self.regions == "mosaic",
+        )
 
 
 class Credentials(SettingsSection):
@@ -50,11 +65,13 @@ class RemoteSettings(ProviderPart):
 
     A vendor's class sets ``kind``, ``endpoint``, ``credentials`` and ``features`` with types of its own. ``features``
     has a field for each feature that it reads, named by ``Feature``'s values. ``rates`` are calls a second where the
-    settings name none, ``day_offset_h`` the hours by which its day begins before that of UTC; ``key_variables`` are the
-    environment's variables of the credentials of the provider whose name is its kind.
+    settings name none, ``calls_at_once`` likewise (none: twice the rate), ``day_offset_h`` the hours by which its day
+    begins before that of UTC; ``key_variables`` are the environment's variables of the credentials of the provider
+    whose name is its kind.
     """
 
     rates: ClassVar[Mapping[Feature, int]] = DEFAULT_RATES
+    calls_at_once: ClassVar[int | None] = None
     day_offset_h: ClassVar[float] = 0.0
     key_variables: ClassVar[Mapping[str, str]] = {}
 
@@ -70,12 +87,16 @@ class RemoteSettings(ProviderPart):
     def _quotas_are_filled_in(cls, given: object) -> object:
         if not isinstance(given, Mapping):
             return given
-        offset = {"day_starts_utc_offset_h": cls.day_offset_h} if cls.day_offset_h else {}
+        more: dict[str, float] = {"day_starts_utc_offset_h": cls.day_offset_h} if cls.day_offset_h else {}
+        if cls.calls_at_once is not None:
+            more["max_concurrency"] = cls.calls_at_once
         fields: Mapping[str, Any] = getattr(cls.model_fields["features"].annotation, "model_fields", {})
+        declared = given.get("features")
+        declared = declared if isinstance(declared, Mapping) else {}
         defaults = {
-            feature.value: {"quota": {"requests_per_second": cls.rates.get(feature, 0), **offset}}
+            feature.value: {"quota": {"requests_per_second": cls.rates.get(feature, 0), **more}}
             for feature in Feature
-            if feature.value in fields
+            if feature.value in fields and (fields[feature.value].default is not None or feature.value in declared)
         }
         return {**given, "features": laid_over(defaults, given.get("features"))}
 
@@ -121,6 +142,10 @@ class RemoteSettings(ProviderPart):
     def quotas(self) -> dict[Feature, Quota]:
         """The quota of each feature that it reads."""
         return {each: found.quota.quota for each in Feature if (found := self.feature(each)) is not None}
+
+    def prices(self) -> dict[Feature, float]:
+        """The price of a unit, by feature; 0 where none is known."""
+        return {each: found.price_per_unit for each in Feature if (found := self.feature(each)) is not None}
 
     def http_client(self) -> HttpClient:
         """A client of its own for its calls."""

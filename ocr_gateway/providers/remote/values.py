@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import math
 from typing import Any
 
 _LARGEST_COORDINATE = 1e7
@@ -65,6 +64,6 @@ def optional_text(said: Any, what: str) -> str:
 def confidence(said: Any, scale: float = 1.0) -> float | None:
     """A confidence, cut to 0..1, of a number from 0 to ``scale`` (100 for the services that count so); None for
     everything else."""
-    if isinstance(said, bool) or not isinstance(said, int | float) or math.isnan(said):
+    if isinstance(said, bool) or not isinstance(said, int | float) or said != said:  # NaN
         return None
-    return min(1.0, max(0.0, float(said) / scale))
+    return float(min(scale, max(0.0, said))) / scale

@@ -66,8 +66,8 @@ class Ledger:
         self.in_progress -= 1
 
     def admit(self, endpoint: str, quota: int, daily_quota: int, arrived: float) -> str:
-        """The kind of error: "throttled" when the quota of the second is used up, "day_spent" for that of the day; empty
-        for none. Refused calls use nothing up."""
+        """The kind of error: "throttled" when the quota of the second is used up, "day_spent" for that of the day;
+        empty for none. Refused calls use nothing up."""
         second = self._admissions.setdefault(endpoint, SlidingSecond())
         if quota and second.within(arrived) >= quota:
             self.refusals += 1

@@ -8,6 +8,12 @@ from tests.fakes.standin.vendor import Vendor
 
 VENDORS = {
     "baidu": "baidu:Baidu",
+    "azure": "azure:Azure",
+    "azure_vision": "azure:AzureVision",
+    "kserve": "kserve:Kserve",
+    "mistral": "mistral:Mistral",
+    "openai": "openai_chat:OpenAiChat",
+    "paddlex": "paddlex:Paddlex",
 }
 """Module and class of each, loaded when it is asked for."""
 

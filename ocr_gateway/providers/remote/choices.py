@@ -1,0 +1,51 @@
+"""What callers may choose of a vendor's API: its options, by its own names and values, and languages, by BCP 47."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping, Sequence
+
+from ocr_gateway.errors import FieldInvalid
+from ocr_gateway.providers.remote.dialect import LANGUAGES_FIELD, OPTIONS_FIELD
+
+SWITCH = ("true", "false")
+"""The values of an option that is on or off."""
+
+# A language with its script and region, of BCP 47 what tells how a text is written.
+_TAG = re.compile(r"([a-z]{2,3})(-[a-z]{4})?(-(?:[a-z]{2}|[0-9]{3}))?")
+_MACRO = {"cmn": "zh", "yue": "zh", "nb": "no", "nn": "no"}
+
+
+def chosen_options(options: Mapping[str, str], known: Mapping[str, Sequence[str]], whose: str) -> dict[str, str]:
+    """The options, each with one of the values that ``known`` has for it.
+
+    Raises FieldInvalid for another option or value; ``whose`` says in the error's words who has no such one.
+    """
+    for name, value in options.items():
+        values = known.get(name)
+        if values is None:
+            there_are = f"it has {', '.join(sorted(known))}" if known else "it has none"
+            raise FieldInvalid(OPTIONS_FIELD, f"{whose} has no option {name!r}; {there_are}")
+        if value not in values:
+            raise FieldInvalid(OPTIONS_FIELD, f"{name} must be one of {', '.join(values)}, not {value!r}")
+    return dict(options)
+
+
+def language_codes(languages: Sequence[str], known: Mapping[str, str], whose: str) -> tuple[str, ...]:
+    """The vendor's codes for languages, each once, in order. ``known`` has them by the language's first subtag.
+
+    Raises FieldInvalid for a language that is not among them.
+    """
+    codes: dict[str, None] = {}
+    for language in languages:
+        code = known.get(primary_language(language))
+        if code is None:
+            raise FieldInvalid(LANGUAGES_FIELD, f"{whose} does not read {language!r}; it reads {', '.join(known)}")
+        codes[code] = None
+    return tuple(codes)
+
+
+def primary_language(tag: str) -> str:
+    """The first subtag, in small letters, with zh for its spoken forms and no for Norwegian's two; empty for no tag."""
+    match = _TAG.fullmatch(tag.lower().replace("_", "-"))
+    return _MACRO.get(match[1], match[1]) if match else ""
