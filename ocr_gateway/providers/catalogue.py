@@ -15,6 +15,7 @@ from ocr_gateway.providers.mistral import MistralSettings, build_mistral
 from ocr_gateway.providers.openai_chat import OpenAiSettings, build_openai
 from ocr_gateway.providers.paddlex import PaddlexSettings, build_paddlex
 from ocr_gateway.providers.remote.settings import RemoteSettings
+from ocr_gateway.providers.tencent.settings import TencentSettings, build_tencent
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,4 +34,5 @@ REMOTE_KINDS: Mapping[str, RemoteKind] = {
     "mistral": RemoteKind(MistralSettings, build_mistral),
     "openai": RemoteKind(OpenAiSettings, build_openai),
     "paddlex": RemoteKind(PaddlexSettings, build_paddlex),
+    "tencent": RemoteKind(TencentSettings, build_tencent),
 }

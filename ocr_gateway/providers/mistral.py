@@ -30,7 +30,7 @@ from ocr_gateway.providers.remote.meanings import ErrorTable, Meaning, Refusal
 from ocr_gateway.providers.remote.provider import RemoteProvider
 from ocr_gateway.providers.remote.self_hosted import bearer, remote_provider
 from ocr_gateway.providers.remote.settings import Credentials, Key, RemoteFeature, RemoteSettings
-from ocr_gateway.providers.remote.values import array, confidence, member, number, text
+from ocr_gateway.providers.remote.values import array, confidence, member, number, optional, text
 from rpc_runtime.settings import SettingsSection
 
 _PATH = "/v1/ocr"
@@ -210,7 +210,7 @@ def _blocks(page: Any, scale: _Scale) -> tuple[Block, ...]:
         return (Block(lines),) if lines else ()
     blocks = []
     for said in array(told, "blocks"):
-        if said.get("type") == "image":
+        if optional(said, "type") == "image":
             continue
         place, sure = _box(said, scale), _sure(said)
         lines = _lines(text(member(said, "content"), "content"), place, sure)
@@ -235,7 +235,7 @@ def _tables(page: Any, scale: _Scale) -> tuple[Table, ...]:
         tables = [
             table for said in array(told, "tables") for table in tables_of(text(member(said, "content"), "content"))
         ]
-    blocks = [said for said in array(page.get("blocks") or [], "blocks") if said.get("type") == "table"]
+    blocks = [said for said in array(page.get("blocks") or [], "blocks") if optional(said, "type") == "table"]
     if len(blocks) != len(tables):
         return tuple(tables)
     return tuple(

@@ -49,7 +49,7 @@ _LIMITS = ImageLimits(
 
 
 class RapidOcrProvider:
-    """Lines and words by RapidOCR, ``workers`` pages at a time on as many cores; tables and identity documents from them.
+    """Lines and words by RapidOCR, ``workers`` pages at a time, a core each; tables and identity documents from them.
 
     One option, ``text_score`` (0..1, default 0.5): lines of less confidence are left out. Each worker holds its own
     engine: 0.3 GB for the first, 0.25 GB for each further one, and 0.1 GB more for each while it reads a page. Pages

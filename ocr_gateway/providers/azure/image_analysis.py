@@ -29,7 +29,7 @@ from ocr_gateway.providers.remote.meanings import Refusal
 from ocr_gateway.providers.remote.provider import RemoteProvider
 from ocr_gateway.providers.remote.self_hosted import remote_provider
 from ocr_gateway.providers.remote.settings import RemoteFeature, RemoteSettings
-from ocr_gateway.providers.remote.values import array, confidence, member, number, text
+from ocr_gateway.providers.remote.values import array, confidence, member, number, optional, text
 from rpc_runtime.settings import SettingsSection
 
 API_VERSION = "2023-10-01"
@@ -137,7 +137,7 @@ class AzureVisionDialect(Dialect):
 def _lines(block: Any, scale: tuple[float, float]) -> tuple[Line, ...]:
     lines = []
     for said in array(member(block, "lines"), "lines"):
-        words = tuple(_word(each, scale) for each in array(said.get("words") or [], "words"))
+        words = tuple(_word(each, scale) for each in array(optional(said, "words") or [], "words"))
         sure = [(word.confidence, len(word.text)) for word in words if word.confidence is not None]
         letters = sum(length for _, length in sure)
         lines.append(

@@ -9,13 +9,12 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 from ocr_gateway.errors import FieldInvalid
-from ocr_gateway.model import Feature, ImageLimits
+from ocr_gateway.model import Feature, IdDocument, ImageLimits, ProviderCall
+from ocr_gateway.providers.remote.dialect import DOCUMENT_FIELD, LANGUAGES_FIELD, OPTIONS_FIELD
 
 MEDIA_TYPES = ("image/jpeg", "image/png", "image/bmp")
 MIN_SIDE_PX = 15
 ENDPOINT_OPTION = "endpoint"
-OPTIONS_FIELD = "recognition.provider_options"
-_LANGUAGES_FIELD = "recognition.languages"
 
 _SWITCH = ("true", "false")
 _LANGUAGES = {
@@ -114,7 +113,7 @@ class Endpoint:
         if _ANY_LANGUAGE in self.options["language_type"]:
             return _ANY_LANGUAGE
         raise FieldInvalid(
-            _LANGUAGES_FIELD, f"Baidu's endpoint {self.name!r} reads one of {', '.join(languages)} at a time"
+            LANGUAGES_FIELD, f"Baidu's endpoint {self.name!r} reads one of {', '.join(languages)} at a time"
         )
 
 
@@ -123,7 +122,7 @@ def _code(known: Mapping[str, str], language: str, endpoint: str) -> str:
     code = known.get("zh" if primary in _CHINESE else primary)
     if code is None:
         raise FieldInvalid(
-            _LANGUAGES_FIELD, f"Baidu's endpoint {endpoint!r} does not read {language!r}; it reads {', '.join(known)}"
+            LANGUAGES_FIELD, f"Baidu's endpoint {endpoint!r} does not read {language!r}; it reads {', '.join(known)}"
         )
     return code
 
@@ -149,5 +148,40 @@ _ALL = (
         },
         {"id_card_side": "front"},
     ),
+    Endpoint(
+        "business_license", Feature.ID_DOCUMENT, 8192, 10_000_000,
+        {"risk_warn": _SWITCH, "detect_quality": _SWITCH, "fullwidth_shift": _SWITCH},
+    ),
+    Endpoint("bankcard", Feature.ID_DOCUMENT, 8192, 8_000_000, {"location": _SWITCH, "detect_quality": _SWITCH}),
 )  # fmt: skip
 ENDPOINTS: Mapping[str, Endpoint] = {endpoint.name: endpoint for endpoint in _ALL}
+DOCUMENT_ENDPOINTS: Mapping[IdDocument, str] = {
+    IdDocument.IDENTITY_CARD: "idcard",
+    IdDocument.BUSINESS_LICENCE: "business_license",
+    IdDocument.BANK_CARD: "bankcard",
+}
+"""Which endpoint reads which document. Without a document in the call it is the identity card's."""
+
+
+def endpoint_of(call: ProviderCall, text_endpoint: str) -> Endpoint:
+    """The endpoint for a call: the one that its option names, else its document's, else its feature's.
+
+    Raises FieldInvalid for an endpoint that does not serve the feature, for a document that none reads, and where the
+    two contradict each other.
+    """
+    usual = {Feature.TEXT: text_endpoint, Feature.TABLE: "table", Feature.ID_DOCUMENT: "idcard"}[call.feature]
+    by_document = None
+    if call.feature is Feature.ID_DOCUMENT and call.document is not None:
+        by_document = DOCUMENT_ENDPOINTS.get(call.document)
+        if by_document is None:
+            known = ", ".join(document.value for document in DOCUMENT_ENDPOINTS)
+            raise FieldInvalid(DOCUMENT_FIELD, f"Baidu does not read {call.document.value} here; it reads {known}")
+    asked = call.options.get(ENDPOINT_OPTION)
+    if asked is None:
+        return ENDPOINTS[by_document or usual]
+    able = [endpoint.name for endpoint in ENDPOINTS.values() if endpoint.feature is call.feature]
+    if asked not in able:
+        raise FieldInvalid(OPTIONS_FIELD, f"{ENDPOINT_OPTION} must be one of {', '.join(able)}, not {asked!r}")
+    if by_document not in (None, asked):
+        raise FieldInvalid(OPTIONS_FIELD, f"the endpoint {asked!r} does not read the document that is asked for")
+    return ENDPOINTS[asked]

@@ -3,17 +3,11 @@
 from __future__ import annotations
 
 import base64
-import io
 from collections.abc import Mapping
 from urllib.parse import urlencode
 
-from PIL import Image
-
 from ocr_gateway.errors import ImageTooLargeBytes
-from ocr_gateway.image_layout import JPEG, UPRIGHT, layout_of
-from ocr_gateway.image_pixels import decode_rgb, encode_png
 
-_JPEG_QUALITY = 95
 _PIECE_BYTES = 48 * 1024
 """Of the image, divisible by 3. Pieces that stay in the processor's cache are encoded twice as fast as the whole."""
 
@@ -37,22 +31,3 @@ def _percent_encoded(piece: memoryview) -> bytes:
     encoded = base64.b64encode(piece).replace(b"+", b"%2B").replace(b"/", b"%2F")
     padding = len(encoded) - len(encoded.rstrip(b"="))
     return encoded[:-padding] + b"%3D" * padding if padding else encoded
-
-
-def is_upright(image: bytes) -> bool:
-    """Whether the pixels stand as callers see them, without an orientation. Raises as ``read_header`` does."""
-    return layout_of(image).orientation == UPRIGHT
-
-
-def upright(image: bytes) -> bytes:
-    """The image with its pixels turned and no orientation left: whether Baidu heeds one is not documented, and places
-    are promised on the image as callers see it. A JPEG stays one (quality 95), everything else becomes a PNG.
-
-    Takes up to seconds. Raises as ``decode_rgb`` does.
-    """
-    pixels = decode_rgb(image)
-    if layout_of(image).media_type != JPEG:
-        return encode_png(pixels)
-    out = io.BytesIO()
-    Image.fromarray(pixels).save(out, "JPEG", quality=_JPEG_QUALITY)
-    return out.getvalue()

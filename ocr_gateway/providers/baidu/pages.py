@@ -11,18 +11,10 @@ from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from typing import Any
 
-from ocr_gateway.model import Block, Cell, CellKind, Feature, Line, Page, Polygon, Table, Word
-from ocr_gateway.providers.baidu.id_card import fields_of
-from ocr_gateway.providers.baidu.json import (
-    array,
-    box_polygon,
-    corner_polygon,
-    index,
-    member,
-    probability,
-    text,
-    union_polygon,
-)
+from ocr_gateway.model import Block, Cell, CellKind, Line, Page, Polygon, Table, Word
+from ocr_gateway.providers.baidu.documents import bank_card_fields, business_licence_fields, id_card_fields
+from ocr_gateway.providers.remote.places import box_polygon, corner_polygon, union_polygon
+from ocr_gateway.providers.remote.values import array, confidence, index, member, text
 
 # Scripts written without spaces, by the first code point above which they lie (CJK radicals, kana, ideographs), but
 # for Hangul, whose words are parted.
@@ -32,15 +24,19 @@ _HANGUL = range(0xAC00, 0xD7B0)
 _LONGEST_GAP = 64
 
 
-def page_of(said: dict[str, Any], feature: Feature, width: int, height: int) -> Page:
-    """The page that Baidu's answer describes. An answer that found nothing is an empty page."""
-    match feature:
-        case Feature.TEXT:
-            return Page(width, height, blocks=_blocks(said))
-        case Feature.TABLE:
+def page_of(said: dict[str, Any], endpoint: str, width: int, height: int) -> Page:
+    """The page that the answer of an endpoint describes. An answer that found nothing is an empty page."""
+    match endpoint:
+        case "table":
             return Page(width, height, tables=_tables(said))
-        case Feature.ID_DOCUMENT:
-            return Page(width, height, fields=fields_of(said))
+        case "idcard":
+            return Page(width, height, fields=id_card_fields(said))
+        case "business_license":
+            return Page(width, height, fields=business_licence_fields(said))
+        case "bankcard":
+            return Page(width, height, fields=bank_card_fields(said))
+        case _:
+            return Page(width, height, blocks=_blocks(said))
 
 
 def _blocks(said: dict[str, Any]) -> tuple[Block, ...]:
@@ -71,10 +67,16 @@ def _line(said: Any, turn: int) -> Line:
         polygon = box_polygon(said["location"], turn)
     return Line(
         words,
-        probability(said.get("probability")),
+        _probability(said),
         polygon,
         _words(words, array(said["chars"], "chars"), turn) if "chars" in said else (),
     )
+
+
+def _probability(said: Any) -> float | None:
+    """A number, or the average of an object."""
+    stated = said.get("probability")
+    return confidence(stated.get("average") if isinstance(stated, dict) else stated)
 
 
 def _words(line: str, chars: Sequence[Any], turn: int) -> tuple[Word, ...]:
@@ -90,7 +92,7 @@ def _words(line: str, chars: Sequence[Any], turn: int) -> tuple[Word, ...]:
         joined = bool(words) and found == position and not (_stands_alone(char[0]) or _stands_alone(words[-1].text[-1]))
         if found >= 0:
             position = found + len(char)
-        word = Word(char, probability(said.get("probability")), polygon)
+        word = Word(char, _probability(said), polygon)
         if joined:
             words[-1] = _joined(words[-1], word, turn)
         else:

@@ -2,18 +2,26 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import time
+from collections.abc import Callable, Mapping
 from typing import ClassVar, Literal
 
 from pydantic import Field
 
-from ocr_gateway.providers.baidu.provider import BaiduProvider
+from ocr_gateway.model import Feature, FeatureSupport
+from ocr_gateway.providers.baidu.dialect import AccessKey, BaiduDialect
+from ocr_gateway.providers.baidu.endpoints import DOCUMENT_ENDPOINTS, ENDPOINTS
+from ocr_gateway.providers.baidu.token import token_fetcher
+from ocr_gateway.providers.http import HttpClient
+from ocr_gateway.providers.remote.access import Access, Keys
+from ocr_gateway.providers.remote.provider import RemoteProvider
 from ocr_gateway.providers.remote.settings import Credentials, Key, RemoteFeature, RemoteSettings
+from ocr_gateway.providers.remote.token_keeper import TokenKeeper
 from rpc_runtime.settings import SettingsSection
 
 
 class BaiduCredentials(Credentials):
-    """An application's keys."""
+    """An application's keys; for ``auth: bce`` the access key of an account, and its secret."""
 
     api_key: Key
     secret_key: Key
@@ -46,20 +54,57 @@ class BaiduSettings(RemoteSettings):
         default="https://aip.baidubce.com", description="Scheme and host. The keys go there, so http is for tests."
     )
     credentials: BaiduCredentials = Field(description="Of the provider named baidu: BAIDU_API_KEY, BAIDU_SECRET_KEY.")
+    auth: Literal["token", "bce"] = Field(
+        default="token", description="How calls are let in: by a token for an application's keys, or signed."
+    )
     features: BaiduFeatures = Field(description="What it reads.")
 
+    def supports(self) -> dict[Feature, FeatureSupport]:
+        """Each feature, with the limits of the endpoint that its calls go to."""
+        features = self.features
+        return {
+            Feature.TEXT: features.text.support(ENDPOINTS[features.text.endpoint].limits, mosaic=True),
+            Feature.TABLE: features.table.support(ENDPOINTS["table"].limits),
+            Feature.ID_DOCUMENT: features.id.support(
+                ENDPOINTS["idcard"].limits, documents=frozenset(DOCUMENT_ENDPOINTS)
+            ),
+        }
 
-def build_baidu(name: str, settings: BaiduSettings) -> BaiduProvider:
-    """The provider. Keys that are not there show in its status."""
-    return BaiduProvider(
+
+def build_baidu(name: str, settings: BaiduSettings, *, clock: Callable[[], float] = time.monotonic) -> RemoteProvider:
+    """The provider. Keys that are not there show in its status. ``clock`` counts monotonic seconds."""
+    http, key = settings.http_client(), _key(settings)
+    dialect = BaiduDialect(
         name,
-        endpoint=settings.endpoint,
-        api_key=settings.credentials.read("api_key"),
-        secret_key=settings.credentials.read("secret_key"),
-        missing_keys=settings.credentials.missing,
-        http=settings.http_client(),
-        quotas=settings.quotas(),
-        prices=settings.prices(),
+        address=settings.endpoint,
+        features=settings.supports(),
         text_endpoint=settings.features.text.endpoint,
+        key=key if settings.auth == "bce" else None,
+    )
+    return RemoteProvider(
+        dialect,
+        http=http,
+        access=_access(name, settings, http, key, clock),
+        timeout_s=settings.timeout_s,
+        day_offset_s=round(settings.day_offset_h * 3600),
+        clock=clock,
+    )
+
+
+def _key(settings: BaiduSettings) -> AccessKey:
+    keys = settings.credentials
+    return AccessKey(keys.read("api_key") or "", keys.read("secret_key") or "")
+
+
+def _access(name: str, settings: BaiduSettings, http: HttpClient, key: AccessKey, clock: Callable[[], float]) -> Access:
+    missing = settings.credentials.missing
+    if settings.auth == "bce":
+        return Keys(name, missing=missing, clock=clock)
+    fetch = token_fetcher(
+        http,
+        address=settings.endpoint,
+        api_key=key.access_key,
+        secret_key=key.secret_key,
         timeout_s=settings.timeout_s,
     )
+    return TokenKeeper(fetch, provider=name, missing=missing, clock=clock)

@@ -120,15 +120,7 @@ class GoogleDialect(Dialect):
 
     def refusal(self, answer: HttpAnswer, said: Mapping[str, Any] | None) -> Refusal | None:
         """The error of the whole call; those of single images stand in a good answer."""
-        refusal = refusal_of(answer, said)
-        if refusal is None:
-            return None
-        return Refusal(
-            refusal.code,
-            self._kept.out_of(refusal.words),
-            status=refusal.status,
-            retry_after_s=refusal.retry_after_s,
-        )
+        return refusal_of(answer, said, self._kept)
 
     def results(self, said: dict[str, Any], calls: Sequence[ProviderCall]) -> Sequence[ProviderResult | Refusal]:
         """A page, or an error, for each image; in the order of the calls, as documented."""

@@ -73,7 +73,9 @@ class _OpenLine:
 
 def _block(said: Any, scale: _Scale) -> Block:
     block = _object(said, "block")
-    lines = [line for paragraph in _list(block, "paragraphs") for line in _lines(_object(paragraph, "paragraph"), scale)]
+    lines = [
+        line for paragraph in _list(block, "paragraphs") for line in _lines(_object(paragraph, "paragraph"), scale)
+    ]
     return Block(tuple(lines), scale.polygon(block))
 
 

@@ -61,7 +61,7 @@ class GoogleSettings(RemoteSettings):
     auth: Literal["api_key", "service_account"] = Field(
         default="api_key", description="Which of the credentials lets calls in."
     )
-    token: Literal["self_signed", "exchanged"] = Field(
+    tokens: Literal["self_signed", "exchanged"] = Field(
         default="self_signed",
         description="A service account's: made here, or asked for at the token_uri of its key file.",
     )
@@ -94,7 +94,12 @@ def build_google(name: str, settings: GoogleSettings) -> RemoteProvider:
         from ocr_gateway.providers.google.service_account import service_account_access
 
         access = service_account_access(
-            name, secret, http, exchanged=settings.token == "exchanged", missing=missing, timeout_s=settings.timeout_s
+            name,
+            secret,
+            http,
+            exchanged=settings.tokens == "exchanged",
+            missing=missing,
+            timeout_s=settings.timeout_s,
         )
     dialect = GoogleDialect(name, settings, secret if settings.auth == "api_key" else None)
     return RemoteProvider(dialect, http=http, access=access, timeout_s=settings.timeout_s)

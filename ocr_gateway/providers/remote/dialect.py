@@ -7,7 +7,7 @@ from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
-from ocr_gateway.model import Feature, ProviderCall, ProviderDescription, ProviderResult
+from ocr_gateway.model import Feature, ImageLimits, ProviderCall, ProviderDescription, ProviderResult
 from ocr_gateway.providers.http import HttpAnswer
 from ocr_gateway.providers.remote.meanings import ErrorTable, Refusal
 
@@ -66,6 +66,10 @@ class Dialect(ABC):
     def is_for_all(self, call: ProviderCall) -> bool:
         """Whether the call's action is the one that calls of its feature have unless they ask for another."""
         return self.action(call) == self.action(plain_call(call.feature))
+
+    def limits(self, call: ProviderCall) -> ImageLimits | None:  # noqa: ARG002 - for others
+        """What the call's image may be, where its action takes others than most of its feature do; else None."""
+        return None
 
     @abstractmethod
     def body(self, calls: Sequence[ProviderCall]) -> bytes:

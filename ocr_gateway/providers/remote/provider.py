@@ -161,7 +161,11 @@ class RemoteProvider:
             try:
                 self._dialect.check(call)
                 self._check_fit(call)
-                sound[place] = call if self._dialect.accepts_orientation else await upright_call(call)
+                upright = call if self._dialect.accepts_orientation else await upright_call(call)
+                if upright is not call:  # turning it has encoded it anew
+                    self._check_fit(upright)
+                self._check_room(upright, list(sound.values()))
+                sound[place] = upright
             except ExpectedError as error:
                 outcomes[place] = error
         if sound:
@@ -198,8 +202,14 @@ class RemoteProvider:
     def _check_fit(self, call: ProviderCall) -> None:
         check_fit(len(call.image), ImageHeader(call.media_type, call.width, call.height), self._limits(call))
 
+    def _check_room(self, call: ProviderCall, others: Sequence[ProviderCall]) -> None:
+        """Raises for an image that has grown, when it was turned, out of what a call may carry beside the others."""
+        limit = self._description.features[call.feature].batch.max_bytes
+        if limit and others and sum(len(each.image) for each in (*others, call)) > limit:
+            raise ProviderUnavailable(self._name, "it does not fit into a call with the others", retry_after_s=0.0)
+
     def _limits(self, call: ProviderCall) -> ImageLimits:
-        return self._description.features[call.feature].limits
+        return self._dialect.limits(call) or self._description.features[call.feature].limits
 
     def _check_open(self, action: str) -> None:
         """Raises while it is known that calls of the action are in vain."""

@@ -26,6 +26,13 @@ def member(said: Any, name: str) -> Any:
     return said[name]
 
 
+def optional(said: Any, name: str) -> Any:
+    """A member of an object, None where it has none of this name. Raises ValueError for anything but an object."""
+    if not isinstance(said, dict):
+        raise ValueError(f"no object, where it may have a {name!r}")
+    return said.get(name)
+
+
 def array(said: Any, what: str) -> list[Any]:
     """A list."""
     if not isinstance(said, list):

@@ -98,7 +98,10 @@ class StandIn:
             return planned
         if len(digests) == 1 and (code := image_error(digests[0], settings)):
             return self._error(code)
-        reply = self.vendor.answer(asked, digests, settings)
+        try:
+            reply = self.vendor.answer(asked, digests, settings)
+        except Denied as error:
+            return self._error(error.code, error.message)
         for digest in digests:
             if not image_error(digest, settings):
                 ledger.bill(asked.action, digest)

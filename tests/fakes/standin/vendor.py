@@ -97,7 +97,8 @@ class Vendor(ABC):
     @abstractmethod
     def answer(self, asked: Asked, digests: Sequence[str], settings: StandInSettings) -> Reply:
         """A good answer of the documented shape. ``digests`` are the SHA-256 of the images, in hexadecimal; the first
-        line of text is ``text_of`` such a digest. ``server.image_error`` says which images of several are refused."""
+        line of text is ``text_of`` such a digest. ``server.image_error`` says which images of several are refused.
+        Raises Denied for what is found out only by reading, and is not billed."""
 
     @abstractmethod
     def error(self, code: str, message: str) -> Reply:
@@ -106,6 +107,10 @@ class Vendor(ABC):
     def routes(self, stand_in: Any) -> Sequence[tuple[str, str, Handler]]:
         """More addresses, as for tokens: method, path, handler."""
         return ()
+
+    def polled(self, reply: Reply) -> Any:
+        """What a caller is told in the end, of services that are polled after a first answer."""
+        return reply.said
 
     def expire_tokens(self) -> None:  # noqa: B027 - most have none
         """Makes every token expire now."""

@@ -88,6 +88,10 @@ class Azure(Vendor):
         location = f"http://{asked.options['host']}{path}?api-version=2024-11-30"
         return Reply({}, 202, {"Operation-Location": location, "Retry-After": "0"})
 
+    def polled(self, reply: Reply) -> Any:
+        operation = reply.headers["Operation-Location"].rpartition("/")[2].partition("?")[0]
+        return {"status": "succeeded", "analyzeResult": self._operations[operation]}
+
     def error(self, code: str, message: str) -> Reply:
         return _error(code, message)
 

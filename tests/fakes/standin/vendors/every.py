@@ -14,6 +14,7 @@ VENDORS = {
     "mistral": "mistral:Mistral",
     "openai": "openai_chat:OpenAiChat",
     "paddlex": "paddlex:Paddlex",
+    "tencent": "tencent:Tencent",
 }
 """Module and class of each, loaded when it is asked for."""
 

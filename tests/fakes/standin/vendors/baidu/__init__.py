@@ -13,11 +13,13 @@ from tests.fakes.standin.server import StandIn, reset
 from tests.fakes.standin.settings import StandInSettings
 from tests.fakes.standin.vendor import Asked, Handler, Head, Reply, Vendor
 from tests.fakes.standin.vendors.baidu.answers import answer_of
+from tests.fakes.standin.vendors.baidu.bce_auth import verify
 from tests.fakes.standin.vendors.baidu.form import OPTIONS, read_form
 from tests.fakes.standin.vendors.baidu.tokens import TokenDesk
 
 _MESSAGES = {
     "4": "Open api request limit reached",
+    "14": "IAM Certification failed",
     "17": "Open api daily request limit reached",
     "18": "Open api qps request limit reached",
     "110": "Access token invalid or no longer valid",
@@ -26,10 +28,13 @@ _MESSAGES = {
 
 
 class Baidu(Vendor):
-    """Tokens by the application's keys, forms, errors with HTTP 200."""
+    """Tokens by the application's keys, or signatures; forms; errors with HTTP 200."""
 
     name = "baidu"
-    quotas = {"general": 50, "general_basic": 50, "accurate": 50, "accurate_basic": 50, "table": 30, "idcard": 20}
+    quotas = {
+        "general": 50, "general_basic": 50, "accurate": 50, "accurate_basic": 50, "table": 30,
+        "idcard": 20, "business_license": 20, "bankcard": 20,
+    }  # fmt: skip
     codes = {
         "throttled": "18",
         "transient": "282000",
@@ -53,9 +58,13 @@ class Baidu(Vendor):
         return head.path.rpartition("/")[2]
 
     def admit(self, head: Head, settings: StandInSettings, now: float) -> str:
+        if "authorization" in head.headers and "access_token" not in head.query:
+            return ""  # signed, which ``read`` verifies
         return self._tokens.code_of(head.query.get("access_token", ""), now)
 
     def read(self, head: Head, body: bytes, settings: StandInSettings, epoch_s: float) -> Asked:
+        if "authorization" in head.headers:
+            verify(head, settings, epoch_s)
         endpoint = self.action(head)
         content_type = head.headers.get("content-type", "").partition(";")[0]
         form = read_form(endpoint, content_type, body, whole_images=settings.whole_images)

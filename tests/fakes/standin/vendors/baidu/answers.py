@@ -6,9 +6,10 @@ from collections.abc import Mapping
 from typing import Any
 
 from tests.fakes.standin.settings import StandInSettings
+from tests.fakes.standin.subjects import BANK_CARD, BUSINESS_LICENCE, ID_CARD_BACK, ID_CARD_FRONT, in_chinese
 from tests.fakes.standin.texts import confidence_of, text_of
 
-ID_NUMBER = "11010519491231002X"
+_NOTHING = "无"
 _LEFT, _TOP, _WIDTH, _HEIGHT, _PITCH = 20, 30, 320, 28, 44
 
 
@@ -19,7 +20,11 @@ def answer_of(endpoint: str, options: Mapping[str, str], digest: str, settings: 
         case "table":
             return answer | _table(digest)
         case "idcard":
-            return answer | _id_card(digest, options["id_card_side"])
+            return answer | _id_card(options["id_card_side"])
+        case "business_license":
+            return answer | _business_licence()
+        case "bankcard":
+            return answer | _bank_card()
         case _:
             return answer | _text(endpoint, options, digest, settings)
 
@@ -79,22 +84,74 @@ def _table(digest: str) -> dict[str, Any]:
     }
 
 
-def _id_card(digest: str, side: str) -> dict[str, Any]:
-    front = {
-        "姓名": "张三", "性别": "女", "民族": "汉", "出生": "19491231", "住址": f"北京市朝阳区 {digest[:16]} 号",
-        "公民身份号码": ID_NUMBER,
+def _id_card(side: str) -> dict[str, Any]:
+    front, back = ID_CARD_FRONT, ID_CARD_BACK
+    words = {
+        "姓名": front["name"], "性别": "女", "民族": front["ethnicity"], "出生": _compact(front["birth_date"]),
+        "住址": front["address"], "公民身份号码": front["id_number"],
     }  # fmt: skip
-    back = {"签发机关": f"北京市公安局 {digest[:16]}", "签发日期": "20200131", "失效日期": "长期"}
-    words = front if side == "front" else back
+    if side == "back":
+        words = {
+            "签发机关": back["issuing_authority"],
+            "签发日期": _compact(back["valid_from"]),
+            "失效日期": _compact(back["valid_until"]),
+        }
+    return {**_placed(words), "image_status": "normal", "idcard_number_type": 1}
+
+
+def _business_licence() -> dict[str, Any]:
+    licence = BUSINESS_LICENCE
+    return _placed(
+        {
+            "社会信用代码": licence["credit_code"],
+            "单位名称": licence["company_name"],
+            "法人": licence["legal_representative"],
+            "类型": licence["company_type"],
+            "注册资本": licence["registered_capital"],
+            "成立日期": in_chinese(licence["established_date"]),
+            "有效期起始日期": in_chinese(licence["valid_from"]),
+            "有效期": in_chinese(licence["valid_until"]),
+            "地址": licence["address"],
+            "经营范围": licence["business_scope"],
+            "核准日期": in_chinese(licence["registration_date"]),
+            "证件编号": _NOTHING,
+            "组成形式": _NOTHING,
+        }
+    )
+
+
+def _bank_card() -> dict[str, Any]:
+    card = BANK_CARD
+    number, (year, month) = card["card_number"], card["valid_until"].split("-")
+    return {
+        "result": {
+            "bank_card_number": " ".join(number[at : at + 4] for at in range(0, len(number), 4)),
+            "valid_date": f"{month}/{year[2:]}",
+            "bank_card_type": 1,
+            "bank_name": card["bank_name"],
+            "holder_name": "",
+        },
+        "direction": 0,
+    }
+
+
+def _placed(words: Mapping[str, str]) -> dict[str, Any]:
+    """Each with its box, one below the other; what a document does not state has one at -1 without an extent."""
     return {
         "words_result_num": len(words),
         "words_result": {
-            key: {"words": value, "location": _box(60, 40 + 40 * place, 16 * len(value), 24)}
+            key: {
+                "words": value,
+                "location": _box(-1, -1, 0, 0) if value == _NOTHING else _box(60, 40 + 40 * place, 16 * len(value), 24),
+            }
             for place, (key, value) in enumerate(words.items())
         },
-        "image_status": "normal",
-        "idcard_number_type": 1,
     }
+
+
+def _compact(day: str) -> str:
+    """20200131."""
+    return day.replace("-", "")
 
 
 def _box(left: int, top: int, width: int, height: int) -> dict[str, int]:

@@ -9,7 +9,7 @@ from urllib.parse import parse_qsl, unquote_to_bytes
 from tests.fakes.standin.vendor import Denied
 
 FORM_TYPE = "application/x-www-form-urlencoded"
-MAX_FORM_BYTES = {"accurate": 10_000_000, "accurate_basic": 10_000_000}
+MAX_FORM_BYTES = {"accurate": 10_000_000, "accurate_basic": 10_000_000, "business_license": 10_000_000}
 MAX_OTHER_FORM_BYTES = 8_000_000
 _SIGNATURES = (b"\xff\xd8\xff", b"\x89PNG\r\n\x1a\n", b"BM")
 _ENDS = (b"\xff\xd9", b"IEND\xaeB`\x82")
@@ -31,6 +31,8 @@ OPTIONS: dict[str, dict[str, tuple[str, ...]]] = {
         "id_card_side": ("front", "back"), "detect_risk": _SWITCH, "detect_quality": _SWITCH, "detect_photo": _SWITCH,
         "detect_card": _SWITCH, "detect_ps": _SWITCH,
     },
+    "business_license": {"risk_warn": _SWITCH, "detect_quality": _SWITCH, "fullwidth_shift": _SWITCH},
+    "bankcard": {"location": _SWITCH, "detect_quality": _SWITCH},
 }  # fmt: skip
 
 
