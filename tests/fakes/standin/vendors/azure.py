@@ -90,7 +90,11 @@ class Azure(Vendor):
 
     def polled(self, reply: Reply) -> Any:
         operation = reply.headers["Operation-Location"].rpartition("/")[2].partition("?")[0]
-        return {"status": "succeeded", "analyzeResult": self._operations[operation]}
+        return {"status": "succeeded", "analyzeResult": self.operation(operation)}
+
+    def operation(self, name: str) -> dict[str, Any]:
+        """What an operation has found."""
+        return self._operations[name]
 
     def error(self, code: str, message: str) -> Reply:
         return _error(code, message)

@@ -7,13 +7,17 @@ from importlib import import_module
 from tests.fakes.standin.vendor import Vendor
 
 VENDORS = {
+    "aws": "aws:Aws",
     "baidu": "baidu:Baidu",
     "azure": "azure:Azure",
     "azure_vision": "azure:AzureVision",
+    "google": "google:Google",
     "kserve": "kserve:Kserve",
     "mistral": "mistral:Mistral",
     "openai": "openai_chat:OpenAiChat",
     "paddlex": "paddlex:Paddlex",
+    "alibaba": "alibaba:Alibaba",
+    "huawei": "huawei:Huawei",
     "tencent": "tencent:Tencent",
 }
 """Module and class of each, loaded when it is asked for."""
