@@ -10,15 +10,16 @@ MAKEFLAGS += --no-builtin-rules
 BIN := .venv/bin
 PY := $(BIN)/python
 READY := .venv/.ready
-SHELL_SCRIPTS := .ci/run scripts/bootstrap
+SDKS_READY := .venv-sdks/.ready
+SHELL_SCRIPTS := .ci/run scripts/bootstrap scripts/bootstrap-sdks
 UV_COMPILE := $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --fork-strategy fewest --generate-hashes \
-	--custom-compile-command "make lock" $(if $(UPGRADE),--upgrade) pyproject.toml
+	--custom-compile-command "make lock" $(if $(UPGRADE),--upgrade)
 
 # What a caller may set: ARGS goes on to the tool that the target runs, UPGRADE=1 lets `make lock` take newer versions.
 ARGS ?=
 UPGRADE ?=
 
-.PHONY: help setup demo serve test check proto bench quality fuzz lock fmt up down clean
+.PHONY: help setup setup-sdks demo serve test check proto bench quality fuzz lock fmt up down clean
 .PHONY: fmt-check lint types imports proto-lint proto-check lock-check compose-check docker-check shell-check
 
 help: ## List the targets
@@ -30,6 +31,11 @@ $(READY): scripts/bootstrap requirements-dev.lock pyproject.toml
 	@scripts/bootstrap
 
 setup: $(READY) ## Make .venv from the lock file; the other targets do it by themselves
+
+$(SDKS_READY): scripts/bootstrap-sdks requirements-sdks.lock | $(READY)
+	@scripts/bootstrap-sdks
+
+setup-sdks: $(SDKS_READY) ## Make .venv-sdks with the vendors' own SDKs, which the tests of tests/sdk call
 
 demo: $(READY) ## Read the sample images through both services; the second run answers from the cache
 	@$(BIN)/ocrmux recognize samples --format txt --annotate build/demo $(ARGS)
@@ -112,10 +118,11 @@ fmt: $(READY) ## Format the code and the protos, and fix what the linter can
 proto: $(READY) ## Generate the stubs from the protos
 	@$(PY) scripts/generate_stubs.py
 
-lock: $(READY) ## Pin the dependencies of pyproject.toml; UPGRADE=1 takes newer versions
-	$(UV_COMPILE) --group dev --output-file requirements-dev.lock
-	$(UV_COMPILE) --constraints requirements-dev.lock --output-file requirements.lock
+lock: $(READY) ## Pin the dependencies of pyproject.toml and the SDKs; UPGRADE=1 takes newer versions
+	$(UV_COMPILE) pyproject.toml --group dev --output-file requirements-dev.lock
+	$(UV_COMPILE) pyproject.toml --constraints requirements-dev.lock --output-file requirements.lock
+	$(UV_COMPILE) requirements-sdks.in --output-file requirements-sdks.lock
 
 clean: ## Delete what was built, .venv included
-	rm -rf .venv build dist .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis
+	rm -rf .venv .venv-sdks build dist .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +

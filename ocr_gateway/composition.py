@@ -8,9 +8,13 @@ import secrets
 import time
 from collections.abc import Iterable, Sequence
 from concurrent.futures import Executor, ThreadPoolExecutor
+from functools import partial
 
 import grpc
 
+from ocr_gateway.budgets.ledger import Ledger
+from ocr_gateway.budgets.local_ledger import LocalLedger
+from ocr_gateway.budgets.shared_ledger import SharedLedger
 from ocr_gateway.cache.embedded import EmbeddedStore
 from ocr_gateway.cache.guarded_store import GuardedStore
 from ocr_gateway.cache.memory import MemoryCache
@@ -27,7 +31,9 @@ from ocr_gateway.lanes.retry import RetryPolicy
 from ocr_gateway.lanes.shared_rate import SharedRate
 from ocr_gateway.metrics import GatewayMetrics
 from ocr_gateway.model import Feature, ProviderKind, Quota
+from ocr_gateway.money_check import budgets_of
 from ocr_gateway.page_reader import PageReader
+from ocr_gateway.provider_calls import ProviderCalls
 from ocr_gateway.provider_settings import RapidOcrSettings, TesseractSettings
 from ocr_gateway.providers.base import Provider
 from ocr_gateway.providers.catalogue import REMOTE_KINDS
@@ -39,6 +45,7 @@ from ocr_gateway.redis_link import RedisLink
 from ocr_gateway.routing import LaneKey, Router
 from ocr_gateway.servicer import OcrGatewayServicer
 from ocr_gateway.settings import GatewaySettings
+from ocr_gateway.spending import Spending
 from ocrmux.gateway.v1 import gateway_pb2
 from rpc_runtime.drain import DrainSignal
 from rpc_runtime.faults import FaultTable
@@ -58,6 +65,7 @@ class GatewayService:
         servicer: OcrGatewayServicer,
         providers: Sequence[Provider],
         lanes: Sequence[Lane],
+        ledger: Ledger,
         cache: TwoLevelCache,
         link: RedisLink | None,
         cropping: Executor,
@@ -67,6 +75,7 @@ class GatewayService:
         self._servicer = servicer
         self._providers = providers
         self._lanes = lanes
+        self._ledger = ledger
         self._cache = cache
         self._link = link
         self._cropping = cropping
@@ -96,6 +105,7 @@ class GatewayService:
             await self._link.open()
         await asyncio.gather(
             self._cache.open(),
+            self._ledger.open(),
             *(lane.open() for lane in self._lanes),
             *(provider.start() for provider in self._providers),
         )
@@ -105,7 +115,7 @@ class GatewayService:
         await asyncio.gather(
             *(provider.close() for provider in self._providers), *(lane.close() for lane in self._lanes)
         )
-        await self._cache.close()
+        await asyncio.gather(self._ledger.close(), self._cache.close())
         if self._link is not None:
             await self._link.close()
         if self._metrics_endpoint is not None:
@@ -141,15 +151,15 @@ class _Components:
         self._metrics.store_in_use(in_use)
         self._note("cache.store", in_use)
 
-    def quota_shared_by(self, rates: Sequence[SharedRate]) -> None:
-        """From now on: shared is what all of ``rates`` share. Where there are none, nothing is said."""
-        for rate in rates:
-            rate.on_change(lambda: self._note_quota(rates))
-        if rates:
-            self._note_quota(rates)
+    def quota_shared_by(self, parts: Sequence[SharedRate | SharedLedger]) -> None:
+        """From now on: shared is what all of ``parts`` share. Where there are none, nothing is said."""
+        for part in parts:
+            part.on_change(lambda: self._note_quota(parts))
+        if parts:
+            self._note_quota(parts)
 
-    def _note_quota(self, rates: Sequence[SharedRate]) -> None:
-        shared = all(rate.sharing for rate in rates)
+    def _note_quota(self, parts: Sequence[SharedRate | SharedLedger]) -> None:
+        shared = all(part.sharing for part in parts)
         self._metrics.quota_shared(shared)
         self._note("quota.shared", shared)
 
@@ -187,7 +197,8 @@ def build_gateway(
     metrics = GatewayMetrics()
     components = _Components(metrics)
     link = _build_link(settings, metrics)
-    lanes = _build_lanes(settings, ready, link, components, metrics)
+    ledger = _build_ledger(settings, link, metrics)
+    lanes = _build_lanes(settings, ready, link, ledger, components, metrics)
     routes = routes_of(settings, {p.description.name: p.description.features for p in ready})
     router = Router(ready, routes, lanes)
     cache = TwoLevelCache(
@@ -197,16 +208,19 @@ def build_gateway(
         observer=components,
     )
     cropping = ThreadPoolExecutor(max_workers=_CROPPING_THREADS, thread_name_prefix="cropping")
+    spending = Spending(ledger, metrics.spending, currency=settings.currency, tenants=settings.tenants)
+    reader = PageReader(ProviderCalls(spending), max_pixels=settings.max_pixels, cropping=cropping)
     servicer = OcrGatewayServicer(
-        Recognizer(router, cache, PageReader(max_pixels=settings.max_pixels, cropping=cropping)),
+        Recognizer(router, cache, reader),
         router,
+        spending,
         stream_host(settings, drain),
         FAULT_TABLE,
         item_timeout_s=settings.item_timeout_s,
         max_item_timeout_s=settings.max_item_timeout_s,
     )
     endpoint = MetricsEndpoint(metrics.registry, settings.metrics_listen) if settings.metrics_listen else None
-    return GatewayService(servicer, ready, list(lanes.values()), cache, link, cropping, components, endpoint)
+    return GatewayService(servicer, ready, list(lanes.values()), ledger, cache, link, cropping, components, endpoint)
 
 
 def _build_link(settings: GatewaySettings, metrics: GatewayMetrics) -> RedisLink | None:
@@ -222,10 +236,42 @@ def _build_link(settings: GatewaySettings, metrics: GatewayMetrics) -> RedisLink
     return link
 
 
+def _build_ledger(settings: GatewaySettings, link: RedisLink | None, metrics: GatewayMetrics) -> Ledger:
+    """Budgets are shared where there is a Redis, and a budget."""
+    budgets = budgets_of(settings)
+    ledger: Ledger
+    if link is None or not budgets:
+        ledger = LocalLedger(budgets, clock=time.monotonic, wall_clock=time.time)
+    else:
+        ledger = SharedLedger(
+            link,
+            budgets,
+            replica=secrets.token_hex(8),
+            clock=time.monotonic,
+            wall_clock=time.time,
+            replicas=settings.redis.replicas or 1,
+        )
+    for name, budget in budgets.items():
+        if budget.units_per_day:
+            metrics.spending.left_of(name, "units", partial(_units_left, ledger, name))
+        if budget.cost_per_day:
+            metrics.spending.left_of(name, "cost", partial(_cost_left, ledger, name))
+    return ledger
+
+
+def _units_left(ledger: Ledger, account: str) -> float:
+    return ledger.use_of(account).units_left or 0.0
+
+
+def _cost_left(ledger: Ledger, account: str) -> float:
+    return ledger.use_of(account).cost_left or 0.0
+
+
 def _build_lanes(
     settings: GatewaySettings,
     providers: Iterable[Provider],
     link: RedisLink | None,
+    ledger: Ledger,
     components: _Components,
     metrics: GatewayMetrics,
 ) -> dict[LaneKey, Lane]:
@@ -269,7 +315,7 @@ def _build_lanes(
                 batch=support.batch,
             )
     shared = [rate for rate in rates if isinstance(rate, SharedRate)]
-    components.quota_shared_by(shared)
+    components.quota_shared_by([*shared, ledger] if isinstance(ledger, SharedLedger) else shared)
     metrics.rate_commands_of(lambda: sum(rate.script_calls for rate in shared))
     return lanes
 

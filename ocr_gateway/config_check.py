@@ -9,6 +9,7 @@ from urllib.parse import urlsplit
 from pydantic import SecretStr
 
 from ocr_gateway.model import Feature
+from ocr_gateway.money_check import budget_words, budgets_of, money_faults, price_words
 from ocr_gateway.provider_settings import RapidOcrSettings, TesseractSettings
 from ocr_gateway.providers.remote.settings import RemoteSettings
 from ocr_gateway.redis_link import RedisLink
@@ -31,6 +32,8 @@ def load_settings(config_file: Path | None = None) -> GatewaySettings:
     """The settings of this environment and file, checked. Raises SettingsInvalid, whose faults name the keys."""
     settings = GatewaySettings() if config_file is None else GatewaySettings(config_file=config_file)
     routes_of(settings, {name: provider.reads for name, provider in settings.providers_in_use.items()})
+    if faults := list(money_faults(settings)):
+        raise _invalid(settings, faults)
     if settings.redis.url is not None:
         try:
             RedisLink(settings.redis.url.get_secret_value())
@@ -97,6 +100,7 @@ def summary(settings: GatewaySettings) -> list[str]:
         ("cache", _cache(settings)),
         ("redis", _redis(settings)),
         ("tenants", _tenants(settings)),
+        ("budgets", _budgets(settings)),
     )
     lines: list[str] = []
     for title, rows in tables:
@@ -128,7 +132,8 @@ def _providers(settings: GatewaySettings) -> _Rows:
             rows.append((name, f"{provider.kind}; {state}; {provider.endpoint}"))
             for feature in Feature:
                 if (part := provider.feature(feature)) is not None:
-                    rows.append((f"{name} {feature.value}", _quota(part.quota)))
+                    price = price_words(provider, feature, settings.currency)
+                    rows.append((f"{name} {feature.value}", "; ".join(filter(None, (_quota(part.quota), price)))))
         else:
             rows.append((name, f"{provider.kind}; {_embedded(provider)}"))
     return rows
@@ -196,3 +201,9 @@ def _without_secrets(url: SecretStr) -> str:
 def _tenants(settings: GatewaySettings) -> _Rows:
     rows = [(name, f"weight {tenant.weight:g}") for name, tenant in settings.tenants.items()]
     return [*rows, ("any other", f"weight {settings.default_tenant_weight:g}")]
+
+
+def _budgets(settings: GatewaySettings) -> _Rows:
+    budgets = budgets_of(settings)
+    rows = [(name, budget_words(budget, settings.currency)) for name, budget in budgets.items()]
+    return rows or [("none", "nothing limits what is spent in a day")]

@@ -186,6 +186,31 @@ class ProviderQuotaSpent(_OfProvider):
         super().__init__(provider, f"the quota of the provider {provider!r} is spent: {detail}")
 
 
+class ProviderBudgetSpent(_OfProvider):
+    """What the configuration lets be spent on the provider in a day is spent; more in ``retry_after_s``, as a rule when
+    the next day begins."""
+
+    def __init__(self, provider: str, detail: str, *, retry_after_s: float) -> None:
+        self.retry_after_s = retry_after_s
+        self.quota_subject = f"provider:{provider}"
+        super().__init__(provider, f"the budget for the provider {provider!r} is spent: {detail}")
+
+
+class TenantBudgetSpent(ExpectedError):
+    """What the configuration lets ``tenant`` spend in a day is spent. ``account`` names the budget: that of the tenant,
+    or ``tenant:*``, which all tenants have that have none of their own. ``retry_after_s`` as for a provider's."""
+
+    def __init__(self, tenant: str, account: str, detail: str, *, retry_after_s: float) -> None:
+        self.tenant = tenant
+        self.retry_after_s = retry_after_s
+        self.quota_subject = account
+        super().__init__(f"the budget of the tenant is spent: {detail}")
+
+    @property
+    def metadata(self) -> dict[str, str]:
+        return {"tenant": self.tenant}
+
+
 class ProviderUnavailable(_OfProvider):
     """The provider fails, for now, or is being rested.
 

@@ -26,6 +26,8 @@ FAULT_TABLE = FaultTable(
         errors.ProviderNotConfigured: FaultRow(StatusCode.FAILED_PRECONDITION, "PROVIDER_NOT_CONFIGURED"),
         errors.ProviderThrottled: FaultRow(StatusCode.RESOURCE_EXHAUSTED, "PROVIDER_QUOTA"),
         errors.ProviderQuotaSpent: FaultRow(StatusCode.RESOURCE_EXHAUSTED, "PROVIDER_QUOTA"),
+        errors.ProviderBudgetSpent: FaultRow(StatusCode.RESOURCE_EXHAUSTED, "PROVIDER_QUOTA"),
+        errors.TenantBudgetSpent: FaultRow(StatusCode.RESOURCE_EXHAUSTED, "TENANT_QUOTA"),
         errors.ProviderUnavailable: FaultRow(StatusCode.UNAVAILABLE, "PROVIDER_UNAVAILABLE"),
         errors.DeadlineUnreachable: FaultRow(StatusCode.DEADLINE_EXCEEDED, "DEADLINE_UNREACHABLE"),
         errors.ProviderTimeout: FaultRow(StatusCode.DEADLINE_EXCEEDED, "PROVIDER_TIMEOUT"),

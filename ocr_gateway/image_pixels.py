@@ -68,6 +68,14 @@ def decode_rgb(content: bytes) -> RgbImage:
 def crop_pngs(content: bytes, rects: Sequence[Rect]) -> list[bytes]:
     """The part of the image under each of ``rects`` (pixels after the orientation) as an RGB PNG; decodes once.
 
+    Raises as ``crop_pixels`` does.
+    """
+    return [encode_png(crop) for crop in crop_pixels(content, rects)]
+
+
+def crop_pixels(content: bytes, rects: Sequence[Rect]) -> list[RgbImage]:
+    """The part of the image under each of ``rects`` (pixels after the orientation): views; decodes once.
+
     A rectangle is widened to whole pixels, so the crop's top-left pixel is (floor(x), floor(y)), and cut to the
     image. Raises as ``decode_rgb`` does, and ``RegionOutOfImage`` where nothing of the image is left, before it
     decodes.
@@ -77,13 +85,20 @@ def crop_pngs(content: bytes, rects: Sequence[Rect]) -> list[bytes]:
     if not boxes:
         return []
     pixels = decode_rgb(content)
-    return [encode_png(pixels[top:bottom, left:right]) for left, top, right, bottom in boxes]
+    return [pixels[top:bottom, left:right] for left, top, right, bottom in boxes]
 
 
 def encode_png(pixels: RgbImage) -> bytes:
     """An RGB PNG of the pixels, at the fastest compression."""
     out = io.BytesIO()
     Image.fromarray(np.ascontiguousarray(pixels)).save(out, "PNG", compress_level=1)
+    return out.getvalue()
+
+
+def encode_jpeg(pixels: RgbImage) -> bytes:
+    """An RGB JPEG of the pixels, quality 95, its colours not reduced."""
+    out = io.BytesIO()
+    Image.fromarray(np.ascontiguousarray(pixels)).save(out, "JPEG", quality=95, subsampling=0)
     return out.getvalue()
 
 

@@ -19,6 +19,7 @@ from ocr_gateway.model import Feature
 _LANE = ("provider", "feature")
 _WAIT_BUCKETS_S = (0.001, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0, 120.0, 300.0)
 _ATTEMPT_BUCKETS_S = (0.01, 0.025, 0.05, 0.1, 0.2, 0.3, 0.5, 0.75, 1.0, 1.5, 2.5, 5.0, 10.0, 30.0, 60.0)
+_IMAGES_BUCKETS = (1.0, 2.0, 4.0, 8.0, 12.0, 16.0, 32.0)
 _CIRCUIT_STATES = ("closed", "half_open", "open")
 
 
@@ -56,8 +57,20 @@ LANE_REFUSALS = Metric(
 )
 ATTEMPTS = Metric("ocrmux_provider_attempts_total", _C, (*_LANE, "outcome"), "Calls that have ended, by how")
 ATTEMPT_TIME = Metric("ocrmux_provider_attempt_seconds", _H, _LANE, "Time of one call")
+CALL_IMAGES = Metric(
+    "ocrmux_provider_call_images", _H, _LANE, "Images of one call, where a call may be for more than one"
+)
 RETRIES = Metric("ocrmux_provider_retries_total", _C, _LANE, "Calls that were scheduled to be made again")
 BILLED = Metric("ocrmux_billed_units_total", _C, _LANE, "What providers bill for, by their answers")
+COST = Metric("ocrmux_cost_total", _C, _LANE, "Price of the billed units, in the currency of the configuration")
+TENANT_UNITS = Metric(
+    "ocrmux_tenant_billed_units_total", _C, ("tenant",), "Billed units by tenant; * is all that are not declared"
+)
+TENANT_COST = Metric("ocrmux_tenant_cost_total", _C, ("tenant",), "Their price")
+BUDGET_LEFT = Metric(
+    "ocrmux_budget_left", _G, ("account", "measure"), "What is left of a budget today, in units or as cost"
+)
+BUDGET_REFUSALS = Metric("ocrmux_budget_refusals_total", _C, ("account",), "Calls not made for want of budget")
 CIRCUIT = Metric("ocrmux_circuit_state", _G, (*_LANE, "state"), "1 for the state now: closed, half_open or open")
 CACHE_LOOKUPS = Metric(
     "ocrmux_cache_lookups_total", _C, ("outcome",), "Results asked for: memory, store, coalesced (with others), miss"
@@ -70,7 +83,8 @@ RATE_COMMANDS = Metric("ocrmux_rate_commands_total", _C, (), "Those of them that
 
 METRICS: tuple[Metric, ...] = (
     *(LANE_DEPTH, LANE_IN_PROGRESS, LANE_QUEUE, LANE_RATE_LIMIT, LANE_PERMITS, LANE_REFUSALS),
-    *(ATTEMPTS, ATTEMPT_TIME, RETRIES, BILLED, CIRCUIT),
+    *(ATTEMPTS, ATTEMPT_TIME, CALL_IMAGES, RETRIES, BILLED),
+    *(COST, TENANT_UNITS, TENANT_COST, BUDGET_LEFT, BUDGET_REFUSALS, CIRCUIT),
     *(CACHE_LOOKUPS, STORE_ERRORS, STORE_IN_USE, QUOTA_SHARED, REDIS_COMMANDS, RATE_COMMANDS),
 )
 """All of them, in the order of docs/operations.md."""
@@ -91,6 +105,7 @@ class GatewayMetrics:
         self._refusals = _counter(LANE_REFUSALS, self.registry)
         self._attempts = _counter(ATTEMPTS, self.registry)
         self._attempt_time = _histogram(ATTEMPT_TIME, _ATTEMPT_BUCKETS_S, self.registry)
+        self._images = _histogram(CALL_IMAGES, _IMAGES_BUCKETS, self.registry)
         self._retries = _counter(RETRIES, self.registry)
         self._billed = _counter(BILLED, self.registry)
         self._circuit = _gauge(CIRCUIT, self.registry)
@@ -98,6 +113,7 @@ class GatewayMetrics:
         self._store_errors = _counter(STORE_ERRORS, self.registry)
         self._store_in_use = _gauge(STORE_IN_USE, self.registry)
         self._quota_shared = _gauge(QUOTA_SHARED, self.registry)
+        self.spending = SpendingMetrics(self.registry)
         self._commands = _CountElsewhere(REDIS_COMMANDS)
         self._rate_commands = _CountElsewhere(RATE_COMMANDS)
         self.registry.register(self._commands)
@@ -112,6 +128,7 @@ class GatewayMetrics:
             queue=self._queue.labels(*labels),
             rate_limit=self._rate_limit.labels(*labels),
             attempt_time=self._attempt_time.labels(*labels),
+            images=self._images.labels(*labels),
             retries=self._retries.labels(*labels),
             billed=self._billed.labels(*labels),
             circuit={state: self._circuit.labels(*labels, state) for state in _CIRCUIT_STATES},
@@ -156,6 +173,7 @@ class LaneMetrics:
         queue: Histogram,
         rate_limit: Histogram,
         attempt_time: Histogram,
+        images: Histogram,
         retries: Counter,
         billed: Counter,
         circuit: dict[str, Gauge],
@@ -168,6 +186,7 @@ class LaneMetrics:
         self._queue = queue
         self._rate_limit = rate_limit
         self._attempt_time = attempt_time
+        self._images = images
         self._retries = retries
         self._billed = billed
         self._circuit = circuit
@@ -193,6 +212,10 @@ class LaneMetrics:
         self._attempts.of(outcome).inc()
         self._attempt_time.observe(seconds)
 
+    def images(self, count: int) -> None:
+        """A call was for so many images."""
+        self._images.observe(count)
+
     def retry(self) -> None:
         """A call is to be made again."""
         self._retries.inc()
@@ -213,6 +236,33 @@ class LaneMetrics:
     def permit(self, source: str) -> None:
         """A permit for a call was given: ``local``, ``shared`` or ``share``."""
         self._permits.of(source).inc()
+
+
+class SpendingMetrics:
+    """What money tells. Tenants are to be of a bounded number. No method raises or waits."""
+
+    def __init__(self, registry: CollectorRegistry) -> None:
+        self._cost = _counter(COST, registry)
+        self._tenant_units = _Children(_counter(TENANT_UNITS, registry), ())
+        self._tenant_cost = _Children(_counter(TENANT_COST, registry), ())
+        self._left = _gauge(BUDGET_LEFT, registry)
+        self._refusals = _Children(_counter(BUDGET_REFUSALS, registry), ())
+
+    def spent(self, provider: str, feature: Feature, tenant: str, units: float, cost: float) -> None:
+        """A call of the tenant's was billed; what is below 0 counts as 0."""
+        if cost > 0.0:
+            self._cost.labels(provider, feature.value).inc(cost)
+            self._tenant_cost.of(tenant).inc(cost)
+        if units > 0.0:
+            self._tenant_units.of(tenant).inc(units)
+
+    def refused(self, account: str) -> None:
+        """A call was not made, as this account has too little left."""
+        self._refusals.of(account).inc()
+
+    def left_of(self, account: str, measure: str, left: Callable[[], float]) -> None:
+        """Where the rest of a budget, of ``units`` or ``cost``, is read off, in another thread."""
+        self._left.labels(account, measure).set_function(left)
 
 
 class _Children:

@@ -190,6 +190,18 @@ class Quota:
 
 
 @dataclass(frozen=True, slots=True)
+class Budget:
+    """What may be spent in a day, in units as they are billed and in money; 0 means no limit.
+
+    Days begin at midnight of UTC + ``period_offset_s``.
+    """
+
+    units_per_day: float = 0.0
+    cost_per_day: float = 0.0
+    period_offset_s: int = 0
+
+
+@dataclass(frozen=True, slots=True)
 class BatchLimits:
     """How many images one call may carry, and of how many bytes together; 0 bytes means no limit."""
 
@@ -244,9 +256,13 @@ def _nothing() -> None:
 
 @dataclass(slots=True)
 class UnsentBody:
-    """What a call's attempt has made of the image and not sent, because its turn had passed: the next one sends it."""
+    """What a call's attempt has made of the image and not sent, because its turn had passed: the next one sends it.
+
+    ``sha256`` is its digest in hexadecimal, where it is signed.
+    """
 
     content: bytes = b""
+    sha256: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -358,6 +374,7 @@ class Recognition:
     attempts: int = 0
     billed_units: float = 0.0
     cost: float = 0.0
+    currency: str = ""
     fallbacks: tuple[Fallback, ...] = ()
     queue_ms: float = 0.0
     rate_limit_ms: float = 0.0
@@ -375,6 +392,7 @@ class Trail:
     attempts: int = 0
     billed_units: float = 0.0
     cost: float = 0.0
+    currency: str = ""
     fallbacks: tuple[Fallback, ...] = ()
     queue_ms: float = 0.0
     rate_limit_ms: float = 0.0
@@ -391,6 +409,7 @@ class Trail:
         self.attempts += other.attempts
         self.billed_units += other.billed_units
         self.cost += other.cost
+        self.currency = self.currency or other.currency
         self.queue_ms += other.queue_ms
         self.rate_limit_ms += other.rate_limit_ms
         self.provider_ms += other.provider_ms

@@ -11,12 +11,9 @@ from typing import TypeVar
 from ocr_gateway.document_codec import encode_document, page_confidence
 from ocr_gateway.errors import (
     FieldInvalid,
-    FormatUnsupported,
-    ImageShapeUnsupported,
-    ImageSideTooLong,
-    ImageTooLargeBytes,
     ImageTooLargePixels,
 )
+from ocr_gateway.image_fit import check_fit
 from ocr_gateway.image_header import ImageHeader, read_header
 from ocr_gateway.image_pixels import crop_pngs
 from ocr_gateway.lanes.turn import Turn
@@ -31,7 +28,9 @@ from ocr_gateway.model import (
     Rect,
     Trail,
 )
-from ocr_gateway.provider_calls import make_call
+from ocr_gateway.mosaic import Tile, make_mosaics
+from ocr_gateway.mosaic_reading import split_page
+from ocr_gateway.provider_calls import ProviderCalls
 from ocr_gateway.regions import check_regions, merge_regions, whole_pixels
 from ocr_gateway.routing import Candidate
 
@@ -42,18 +41,24 @@ ResultT = TypeVar("ResultT")
 
 @dataclass(frozen=True, slots=True)
 class _Part:
-    """What one call gets: a whole image, or a region of it whose corner lies at (x, y)."""
+    """What one call gets: a whole image, or one that holds one or several regions of it as tiles."""
 
     image: bytes
     header: ImageHeader
-    x: float = 0.0
-    y: float = 0.0
+    tiles: tuple[Tile, ...] = ()
+
+    def pages(self, read: Page) -> list[tuple[int, Page]]:
+        """What was read of each region, with its index; 0 for that of the whole image."""
+        if len(self.tiles) < 2:
+            return [(self.tiles[0].region if self.tiles else 0, read)]
+        return [(tile.region, page) for tile, page in zip(self.tiles, split_page(read, self.tiles), strict=True)]
 
 
 class PageReader:
     """``max_pixels`` bounds an image by its header, before anything is decoded; ``cropping`` decodes for regions."""
 
-    def __init__(self, *, max_pixels: int, cropping: Executor) -> None:
+    def __init__(self, calls: ProviderCalls, *, max_pixels: int, cropping: Executor) -> None:
+        self._calls = calls
         self._max_pixels = max_pixels
         self._cropping = cropping
 
@@ -80,22 +85,30 @@ class PageReader:
 
         ``trail`` gets what was tried and spent, also when this raises.
         """
-        if spec.include_raw_response and max(1, len(regions)) * len(candidate.lanes) > 1:
+        parts = await self._parts(content, header, regions, candidate)
+        calls = [(_call_for(feature, part, spec), part) for feature in candidate.lanes for part in parts[feature]]
+        if spec.include_raw_response and len(calls) > 1:
             raise FieldInvalid("recognition.include_raw_response", "several calls have no one raw response")
-        parts = await self._parts(content, header, regions)
-        for part in parts:
-            for support in candidate.supports:
-                check_fit(len(part.image), part.header, support.limits)
-        calls = [(_call_for(feature, part, spec), part) for feature in candidate.lanes for part in parts]
+        for call, part in calls:
+            check_fit(len(part.image), part.header, candidate.provider.description.features[call.feature].limits)
         for call, _ in calls:  # all of them, before the first one is paid for
             candidate.provider.check(call)
-        pages: list[tuple[Page, float, float]] = []
+        read: list[tuple[int, Page]] = []
         raw_response = b""
-        for call, part in calls:
-            result = await make_call(call, candidate, turn, trail)
-            raw_response = result.raw_response
-            pages.append((result.page, part.x, part.y))
-        page = pages[0][0] if len(calls) == 1 and not regions else merge_regions(pages, header.width, header.height)
+        for feature in candidate.lanes:
+            of_feature: list[tuple[int, Page]] = []
+            for call, part in calls:
+                if call.feature is feature:
+                    result = await self._calls.make(call, candidate, turn, trail)
+                    raw_response = result.raw_response
+                    of_feature += part.pages(result.page)
+            read += sorted(of_feature, key=lambda pair: pair[0])
+        if not regions and len(read) == 1:
+            page = read[0][1]
+        else:
+            corners = [whole_pixels(region) for region in regions] or [Rect(0, 0, header.width, header.height)]
+            moved = [(page, corners[region].x, corners[region].y) for region, page in read]
+            page = merge_regions(moved, header.width, header.height)
         return Recognition(
             document=encode_document(page),
             provider=candidate.provider.description.name,
@@ -105,12 +118,36 @@ class PageReader:
             confidence=page_confidence(page),
         )
 
-    async def _parts(self, content: bytes, header: ImageHeader, regions: tuple[Rect, ...]) -> list[_Part]:
+    async def _parts(
+        self, content: bytes, header: ImageHeader, regions: tuple[Rect, ...], candidate: Candidate
+    ) -> dict[Feature, list[_Part]]:
+        """The images to send for each feature."""
         if not regions:
-            return [_Part(content, header)]
+            return {feature: [_Part(content, header)] for feature in candidate.lanes}
         whole = [whole_pixels(region) for region in regions]
-        crops = await asyncio.get_running_loop().run_in_executor(self._cropping, crop_pngs, content, whole)
-        return [_Part(crop, read_header(crop), at.x, at.y) for at, crop in zip(whole, crops, strict=True)]
+        run = asyncio.get_running_loop().run_in_executor
+        is_mosaic = candidate.is_mosaic(regions)
+        parts: dict[Feature, list[_Part]] = {}
+        if not is_mosaic or len(candidate.lanes) > 1:
+            parts = dict.fromkeys(candidate.lanes, await run(self._cropping, _crops, content, whole))
+        if is_mosaic:
+            limits = candidate.provider.description.features[Feature.TEXT].limits
+            parts[Feature.TEXT] = await run(self._cropping, _mosaics, content, whole, limits)
+        return parts
+
+
+def _crops(content: bytes, whole: list[Rect]) -> list[_Part]:
+    """Each region by itself."""
+    parts: list[_Part] = []
+    for region, crop in enumerate(crop_pngs(content, whole)):
+        header = read_header(crop)
+        parts.append(_Part(crop, header, (Tile(region, 0, 0, header.width, header.height),)))
+    return parts
+
+
+def _mosaics(content: bytes, whole: list[Rect], limits: ImageLimits) -> list[_Part]:
+    """The regions in as few images as go."""
+    return [_Part(each.image, read_header(each.image), each.tiles) for each in make_mosaics(content, whole, limits)]
 
 
 def _call_for(feature: Feature, part: _Part, spec: RecognitionSpec) -> ProviderCall:
@@ -125,23 +162,6 @@ def _call_for(feature: Feature, part: _Part, spec: RecognitionSpec) -> ProviderC
         include_raw_response=spec.include_raw_response,
         document=spec.document if feature is Feature.ID_DOCUMENT else None,
     )
-
-
-def check_fit(content_bytes: int, header: ImageHeader, limits: ImageLimits) -> None:
-    """Raises the error for what a provider of these limits does not take."""
-    if limits.media_types and header.media_type not in limits.media_types:
-        raise FormatUnsupported(header.media_type, limits.media_types)
-    if limits.max_bytes and content_bytes > limits.max_bytes:
-        raise ImageTooLargeBytes(value=content_bytes, limit=limits.max_bytes)
-    pixels, longer, shorter = header.width * header.height, *sorted((header.width, header.height), reverse=True)
-    if limits.max_pixels and pixels > limits.max_pixels:
-        raise ImageTooLargePixels(value=pixels, limit=limits.max_pixels)
-    if limits.max_side_px and longer > limits.max_side_px:
-        raise ImageSideTooLong(value=longer, limit=limits.max_side_px)
-    if shorter < limits.min_side_px:
-        raise ImageShapeUnsupported(f"its shorter side has {shorter} px, {limits.min_side_px} are needed")
-    if limits.max_aspect and longer / shorter > limits.max_aspect:
-        raise ImageShapeUnsupported(f"it is {longer / shorter:.3g} times as long as wide, not {limits.max_aspect:g}")
 
 
 async def off_loop(look: Callable[[bytes], ResultT], content: bytes) -> ResultT:

@@ -5,9 +5,18 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Protocol
 
-from ocr_gateway.model import Feature, FeatureSupport, PagePreference, ProviderKind, ProviderState, ProviderStatus
+from ocr_gateway.model import (
+    Feature,
+    FeatureSupport,
+    IdDocument,
+    PagePreference,
+    ProviderKind,
+    ProviderState,
+    ProviderStatus,
+)
 from ocr_gateway.providers.base import Provider
 from ocr_gateway.routing import Route
+from ocr_gateway.spending import Spending
 from ocrmux.gateway.v1 import gateway_pb2
 from ocrmux.ocr.v1 import recognition_pb2
 
@@ -15,6 +24,12 @@ _FEATURE_NUMBERS = {
     Feature.TEXT: recognition_pb2.FEATURE_TEXT,
     Feature.TABLE: recognition_pb2.FEATURE_TABLE,
     Feature.ID_DOCUMENT: recognition_pb2.FEATURE_ID_DOCUMENT,
+}
+_ID_DOCUMENT_NUMBERS = {
+    IdDocument.IDENTITY_CARD: recognition_pb2.ID_DOCUMENT_IDENTITY_CARD,
+    IdDocument.BUSINESS_LICENCE: recognition_pb2.ID_DOCUMENT_BUSINESS_LICENCE,
+    IdDocument.BANK_CARD: recognition_pb2.ID_DOCUMENT_BANK_CARD,
+    IdDocument.PASSPORT: recognition_pb2.ID_DOCUMENT_PASSPORT,
 }
 _KINDS = {
     ProviderKind.EMBEDDED: gateway_pb2.PROVIDER_KIND_EMBEDDED,
@@ -63,8 +78,8 @@ class LaneLoad(Protocol):
         ...
 
 
-def provider_message(provider: Provider, lanes: Mapping[Feature, LaneLoad]) -> gateway_pb2.Provider:
-    """A provider as ListProviders shows it, with the lane of each of its features."""
+def provider_message(provider: Provider, lanes: Mapping[Feature, LaneLoad], spending: Spending) -> gateway_pb2.Provider:
+    """A provider as ListProviders shows it, with the lane of each of its features, prices and budget."""
     description, status = provider.description, provider.status
     state, detail = _state_of_all(status, lanes)
     return gateway_pb2.Provider(
@@ -75,10 +90,23 @@ def provider_message(provider: Provider, lanes: Mapping[Feature, LaneLoad]) -> g
         state=_STATES[state],
         state_detail=detail,
         features=[
-            _feature_message(feature, support, lanes[feature], status)
+            _feature_message(feature, support, lanes[feature], status, spending.currency)
             for feature, support in sorted(description.features.items(), key=lambda pair: pair[0].value)
         ],
         languages=description.languages,
+        budget=_budget(description.name, spending),
+    )
+
+
+def _budget(provider: str, spending: Spending) -> gateway_pb2.Budget | None:
+    use = spending.use_of_provider(provider)
+    if use is None:
+        return None
+    return gateway_pb2.Budget(
+        units_per_day=use.budget.units_per_day,
+        units_used=use.units_used,
+        cost_per_day=use.budget.cost_per_day,
+        cost_used=use.cost_used,
     )
 
 
@@ -96,7 +124,7 @@ def _state_of_all(status: ProviderStatus, lanes: Mapping[Feature, LaneLoad]) -> 
 
 
 def _feature_message(
-    feature: Feature, support: FeatureSupport, lane: LaneLoad, status: ProviderStatus
+    feature: Feature, support: FeatureSupport, lane: LaneLoad, status: ProviderStatus, currency: str
 ) -> gateway_pb2.ProviderFeature:
     limits = support.limits
     state, detail = lane.state if status.state is ProviderState.SERVING else (status.state, status.detail)
@@ -121,6 +149,10 @@ def _feature_message(
         page_preference=_PREFERENCES[support.page_preference],
         state=_STATES[state],
         state_detail=detail,
+        price_per_unit=support.price_per_unit,
+        currency=currency if support.price_per_unit else "",
+        max_images_per_call=support.batch.max_images,
+        id_documents=sorted(_ID_DOCUMENT_NUMBERS[document] for document in support.documents),
     )
 
 

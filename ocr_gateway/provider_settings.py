@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Literal, Union
 
 from pydantic import Discriminator, Field, Tag
 
+from ocr_gateway.model import Feature
 from ocr_gateway.providers.catalogue import REMOTE_KINDS
 from ocr_gateway.setting_parts import ProviderPart
 
@@ -25,6 +26,11 @@ class RapidOcrSettings(ProviderPart):
     def in_use(self) -> bool:
         """Whether there is such a provider."""
         return self.enabled and self.workers > 0
+
+    @property
+    def reads(self) -> frozenset[Feature]:
+        """What it reads."""
+        return frozenset(Feature)
 
 
 class TesseractSettings(ProviderPart):
@@ -50,11 +56,13 @@ KINDS: Mapping[str, type[ProviderPart]] = {
 
 def built_in_providers() -> tuple[str, ...]:
     """The providers that are there without being declared: the embedded engines, Baidu, and each service in the cloud
-    all of whose keys stand in the environment."""
+    that has an address of its own and all of whose keys stand in the environment."""
     keyed = (
         kind
         for kind, remote in REMOTE_KINDS.items()
-        if (variables := remote.settings.key_variables) and all(os.environ.get(name) for name in variables.values())
+        if (variables := remote.settings.key_variables)
+        and not remote.settings.model_fields["endpoint"].is_required()
+        and all(os.environ.get(name) for name in variables.values())
     )
     return tuple(dict.fromkeys((*EMBEDDED, "baidu", *keyed)))
 

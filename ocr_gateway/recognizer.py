@@ -28,6 +28,7 @@ from ocr_gateway.errors import (
     ImageTooLargePixels,
     ImageUndecodable,
     ProviderTimeout,
+    TenantBudgetSpent,
 )
 from ocr_gateway.image_header import ImageHeader
 from ocr_gateway.lanes.turn import Turn
@@ -208,7 +209,12 @@ class Recognizer:
             job.header = await self._reader.header_of(job.request.content, job.request.regions)
         if policy is CachePolicy.BYPASS:
             return await self._read(candidate, job, job.header, turn, job.trail)
-        return await self._read_together(candidate, job, job.header, key, turn)
+        while True:
+            try:
+                return await self._read_together(candidate, job, job.header, key, turn)
+            except TenantBudgetSpent as error:
+                if error.tenant == job.spec.caller.tenant:
+                    raise  # else whoever led had no budget left, and the next one to lead may have
 
     async def _read_together(
         self, candidate: Candidate, job: _Job, header: ImageHeader, key: str, turn: Turn
@@ -306,6 +312,7 @@ def _key(request: PageRequest, digest: bytes, spec: RecognitionSpec, candidate: 
         request.regions,
         spec.include_raw_response,
         spec.document,
+        candidate.is_mosaic(request.regions),
     ).key(digest)
 
 
@@ -320,6 +327,7 @@ def _key_maker(
     regions: tuple[Rect, ...],
     raw_response: bool,
     document: IdDocument | None,
+    mosaic: bool,
 ) -> KeyMaker:
     return KeyMaker(
         KeyParts(
@@ -334,6 +342,7 @@ def _key_maker(
             regions=regions,
             raw_response=raw_response,
             document=document,
+            mosaic=mosaic,
         )
     )
 
@@ -347,6 +356,8 @@ def _with_trail(recognition: Recognition, trail: Trail) -> Recognition:
         recognition,
         attempts=trail.attempts,
         billed_units=trail.billed_units,
+        cost=trail.cost,
+        currency=trail.currency,
         fallbacks=tuple(each for each in trail.fallbacks if each.provider != recognition.provider),
         queue_ms=trail.queue_ms,
         rate_limit_ms=trail.rate_limit_ms,

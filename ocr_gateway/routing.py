@@ -17,14 +17,16 @@ from ocr_gateway.errors import (
     ImageTooLargeBytes,
     ImageTooLargePixels,
     ImageUndecodable,
+    ProviderBudgetSpent,
     ProviderNotConfigured,
     ProviderQuotaSpent,
     ProviderThrottled,
     ProviderUnavailable,
     ProviderUnknown,
+    TenantBudgetSpent,
 )
 from ocr_gateway.lanes.lane import Lane
-from ocr_gateway.model import Feature, FeatureSupport, ProviderState, RecognitionSpec
+from ocr_gateway.model import Feature, FeatureSupport, ProviderState, RecognitionSpec, Rect
 from ocr_gateway.providers.base import Provider
 from rpc_runtime.expected_error import ExpectedError
 
@@ -62,6 +64,15 @@ class Candidate:
     provider: Provider
     supports: tuple[FeatureSupport, ...]
     lanes: Mapping[Feature, Lane]
+
+    def is_mosaic(self, regions: Sequence[Rect]) -> bool:
+        """Whether these regions are read for TEXT in one image, or as few as it takes; else each by itself."""
+        if len(regions) < 2:
+            return False
+        return any(
+            feature is Feature.TEXT and support.mosaic
+            for feature, support in zip(self.lanes, self.supports, strict=True)
+        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -188,8 +199,10 @@ def reason_of(error: ExpectedError) -> str | None:
             return "PROVIDER_NOT_CONFIGURED"
         case ProviderUnavailable():
             return "PROVIDER_UNAVAILABLE"
-        case ProviderThrottled() | ProviderQuotaSpent():
+        case ProviderThrottled() | ProviderQuotaSpent() | ProviderBudgetSpent():
             return "PROVIDER_QUOTA"
+        case TenantBudgetSpent():
+            return "TENANT_QUOTA"
         case DeadlineUnreachable():
             return "DEADLINE_UNREACHABLE"
         case FieldInvalid():

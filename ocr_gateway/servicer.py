@@ -13,6 +13,7 @@ from ocr_gateway.model import Caller, PageRequest, RecognitionSpec
 from ocr_gateway.provider_messages import provider_message, route_message
 from ocr_gateway.recognizer import Recognizer
 from ocr_gateway.routing import Router
+from ocr_gateway.spending import Spending
 from ocr_gateway.stream_session import GatewayDialect, GatewaySession
 from ocr_gateway.translation import announcement_of, caller_of, page_answer, spec_of
 from ocrmux.gateway.v1 import gateway_pb2
@@ -38,6 +39,7 @@ class OcrGatewayServicer:
         self,
         recognizer: Recognizer,
         router: Router,
+        spending: Spending,
         host: StreamHost,
         faults: FaultTable,
         *,
@@ -46,6 +48,7 @@ class OcrGatewayServicer:
     ) -> None:
         self._recognizer = recognizer
         self._router = router
+        self._spending = spending
         self._host = host
         self._faults = faults
         self._dialect = GatewayDialect(faults)
@@ -101,7 +104,8 @@ class OcrGatewayServicer:
         """Every provider and route, as they are now."""
         return gateway_pb2.ListProvidersResponse(
             providers=[
-                provider_message(provider, self._router.lanes_of(provider)) for provider in self._router.providers
+                provider_message(provider, self._router.lanes_of(provider), self._spending)
+                for provider in self._router.providers
             ],
             routes=[route_message(route) for route in self._router.routes],
         )

@@ -13,6 +13,7 @@ from urllib.parse import urlsplit
 from pydantic import BeforeValidator, Field, SecretStr, field_validator, model_validator
 
 from ocr_gateway.model import Feature, Quota
+from ocr_gateway.money_settings import BudgetSettings
 from rpc_runtime.settings import SettingsSection
 
 
@@ -141,6 +142,7 @@ class ProviderPart(SettingsSection):
 
     kind: str = Field(description="Which program or service it is.")
     enabled: bool = Field(default=True, description="false: as if it did not stand here.")
+    budget: BudgetSettings | None = Field(default=None, description="What may be spent on it in a day; none: no limit.")
 
     @property
     def in_use(self) -> bool:

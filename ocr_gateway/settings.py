@@ -16,6 +16,7 @@ from pydantic import AfterValidator, Field, SecretStr, field_validator, model_va
 from pydantic_settings import SettingsConfigDict
 
 from ocr_gateway.model import Feature
+from ocr_gateway.money_settings import BudgetSettings, Currency
 from ocr_gateway.provider_settings import EMBEDDED, ProviderSettings, built_in_providers, with_kind
 from ocr_gateway.setting_parts import ProviderPart, SecretUrl, has_password
 from rpc_runtime.settings import MIB, ServerSettings, SettingsSection
@@ -134,6 +135,7 @@ class TenantSettings(SettingsSection):
     """One tenant, by the name that its callers are known by."""
 
     weight: float = Field(default=1.0, ge=0.01, le=1000, description="Turns for each turn of a tenant of weight 1.")
+    budget: BudgetSettings | None = Field(default=None, description="What it may spend in a day; none: no limit.")
 
 
 class RetrySettings(SettingsSection):
@@ -188,6 +190,10 @@ class GatewaySettings(ServerSettings):
     routes: dict[Name, RouteSettings] = Field(default_factory=dict, description="In which order they are asked.")
     tenants: dict[str, TenantSettings] = Field(default_factory=dict, description="Who has more turns, or fewer.")
     default_tenant_weight: float = Field(default=1.0, ge=0.01, le=1000, description="Of a tenant not named above.")
+    default_tenant_budget: BudgetSettings | None = Field(
+        default=None, description="Of all tenants not named above, together; none: no limit."
+    )
+    currency: Currency = Field(default="", description="Of all prices and budgets: an ISO 4217 code, as CNY.")
     retry: RetrySettings = Field(default_factory=RetrySettings, description="Retries of failed calls.")
     circuit: CircuitSettings = Field(default_factory=CircuitSettings, description="When a provider is rested.")
 

@@ -214,6 +214,8 @@ def page_answer(request_id: str, recognition: Recognition, *, total_ms: float) -
             attempts=recognition.attempts,
             fallbacks=_fallbacks(recognition.fallbacks),
             billed_units=recognition.billed_units,
+            cost=recognition.cost,
+            currency=recognition.currency,
             timings=recognition_pb2.Timings(
                 queue_ms=recognition.queue_ms,
                 rate_limit_ms=recognition.rate_limit_ms,
@@ -236,6 +238,8 @@ def _says_more(of: Recognition) -> bool:
         or of.rate_limit_ms
         or of.provider_ms
         or of.billed_units
+        or of.cost
+        or of.currency
     )
 
 
@@ -276,6 +280,8 @@ def failed_answer(
                 attempts=trail.attempts,
                 fallbacks=_fallbacks(trail.fallbacks),
                 billed_units=trail.billed_units,
+                cost=trail.cost,
+                currency=trail.currency,
                 timings=recognition_pb2.Timings(
                     queue_ms=trail.queue_ms,
                     rate_limit_ms=trail.rate_limit_ms,

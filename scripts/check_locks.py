@@ -1,7 +1,8 @@
-"""Checks, without a network, that the lock files hold what pyproject.toml asks for. `make lock` mends what it names.
+"""Checks, without a network, that the lock files hold what pyproject.toml and requirements-sdks.in ask for. `make lock`
+mends what it names.
 
 Each lock must pin every requirement of its own, at a version that fits, and nothing more than these and what they need;
-both locks must pin the same versions. Exits 1 and names each difference.
+both locks of the project must pin the same versions. Exits 1 and names each difference.
 """
 
 from __future__ import annotations
@@ -17,7 +18,7 @@ from packaging.utils import canonicalize_name
 
 ROOT = Path(__file__).resolve().parent.parent
 PIN = re.compile(r"^(?P<name>[a-z0-9.-]+)==(?P<version>[^\s;]+)")
-ASKED_BY_PROJECT = re.compile(r"^    #\s+(via )?ocrmux \(pyproject\.toml(:\w+)?\)$")
+ASKED_BY_PROJECT = re.compile(r"^    #\s+(via )?(ocrmux \(pyproject\.toml(:\w+)?\)|-r requirements-sdks\.in)$")
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,8 +55,20 @@ def differences(lock: Lock, requirements: list[Requirement]) -> list[str]:
     return sorted(found)
 
 
+def sdks() -> list[Requirement]:
+    """What requirements-sdks.in asks for."""
+    lines = (ROOT / "requirements-sdks.in").read_text(encoding="utf-8").splitlines()
+    stated = (line.partition("#")[0].strip() for line in lines)
+    return [Requirement(text) for text in stated if text]
+
+
+def sdks_lock() -> Lock:
+    """The lock of the SDKs."""
+    return read_lock(ROOT / "requirements-sdks.lock")
+
+
 def main() -> int:
-    """Exit status: 0 when both locks fit, else 1."""
+    """Exit status: 0 when the locks fit, else 1."""
     project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
     runtime = [Requirement(text) for text in project["project"]["dependencies"]]
     develop = runtime + [Requirement(text) for text in project["dependency-groups"]["dev"]]
@@ -68,6 +81,7 @@ def main() -> int:
         for name, version in sorted(runtime_lock.versions.items())
         if develop_lock.versions.get(name) != version
     ]
+    found += [f"requirements-sdks.lock: {text}" for text in differences(sdks_lock(), sdks())]
     for text in found:
         sys.stderr.write(f"{text}\n")
     if found:

@@ -25,6 +25,8 @@ class KeyParts:
     regions: tuple[Rect, ...] = ()
     raw_response: bool = False
     document: IdDocument | None = None
+    mosaic: bool = False
+    """Whether several regions are read in one image."""
 
 
 def digest_of(content: bytes) -> bytes:
@@ -49,6 +51,7 @@ class KeyMaker:
                 [_sides(region) for region in parts.regions],
                 parts.raw_response,
                 parts.document.value if parts.document else None,
+                parts.mosaic,
             ],
             separators=(",", ":"),
         )

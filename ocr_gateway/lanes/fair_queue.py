@@ -71,6 +71,10 @@ class FairQueue(Generic[ItemT]):
                 self._passed_over[priority] += 1
         return self._levels[chosen].pop()
 
+    def peek(self) -> ItemT:
+        """The item that ``pop`` would give; it stays. Raises IndexError when nobody waits."""
+        return self._levels[self._level_in_turn()].peek()
+
     def discard(self, place: Place[ItemT]) -> bool:
         """Takes out an item that gave up; False when it had left before."""
         return self._levels[place.priority].discard(place)
@@ -147,20 +151,31 @@ class _Level(Generic[ItemT]):
         self._live += 1
 
     def pop(self) -> ItemT:
+        start, name, tenant = self._tenant_in_turn()
+        heapq.heappop(self._heap)
+        item = self._pop_of(tenant)
+        self._now = max(self._now, start)
+        self._live -= 1
+        finish = start + 1.0 / self._weight_of(name)
+        if tenant.sources:
+            self._enter(name, tenant, finish)
+        else:
+            self._leave(name, finish)
+        return item
+
+    def peek(self) -> ItemT:
+        _, _, tenant = self._tenant_in_turn()
+        source = next(iter(tenant.sources.values()))
+        return next(place.item for place in source.places if place.item is not None)
+
+    def _tenant_in_turn(self) -> tuple[float, str, _Tenant[ItemT]]:
+        """With the time at which its turn begins. Clears away tenants whose items all gave up while they waited."""
         while True:
-            start, entry, name = heapq.heappop(self._heap)
+            start, entry, name = self._heap[0]
             tenant = self._tenants.get(name)
-            if tenant is None or tenant.entry != entry:
-                continue  # all of its items gave up while it waited for its turn
-            item = self._pop_of(tenant)
-            self._now = max(self._now, start)
-            self._live -= 1
-            finish = start + 1.0 / self._weight_of(name)
-            if tenant.sources:
-                self._enter(name, tenant, finish)
-            else:
-                self._leave(name, finish)
-            return item
+            if tenant is not None and tenant.entry == entry:
+                return start, name, tenant
+            heapq.heappop(self._heap)
 
     def discard(self, place: Place[ItemT]) -> bool:
         if place.item is None:

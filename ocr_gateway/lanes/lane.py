@@ -3,35 +3,36 @@
 from __future__ import annotations
 
 import asyncio
+import math
 import random
-from collections.abc import Awaitable, Callable
-from dataclasses import dataclass, field
+from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import dataclass, field, replace
+from functools import partial
 
 import structlog
 
 from ocr_gateway.errors import (
     DeadlineUnreachable,
     ProviderNotConfigured,
-    ProviderQuotaSpent,
     ProviderThrottled,
     ProviderUnavailable,
 )
-from ocr_gateway.lanes.circuit import Circuit, CircuitPolicy, CircuitState
-from ocr_gateway.lanes.closure import Closure, ErrorOf
-from ocr_gateway.lanes.lane_errors import TooLate, TurnedAway, is_repeatable, rejected_error, rested_error, spent_error
+from ocr_gateway.lanes.batch import Answer, Batch
+from ocr_gateway.lanes.circuit import CircuitPolicy
+from ocr_gateway.lanes.gathering import Gathering
+from ocr_gateway.lanes.lane_errors import LATE, TooLate, TurnedAway, is_repeatable, outcome_of, soundest
 from ocr_gateway.lanes.lane_times import ShortestCall, Stopwatch
+from ocr_gateway.lanes.permit import Permit
+from ocr_gateway.lanes.provider_health import ProviderHealth, RefusalOf
 from ocr_gateway.lanes.rate_limit import QuotaExhausted, RateLimit
 from ocr_gateway.lanes.retry import RetryBudget, RetryPolicy
-from ocr_gateway.lanes.slowdown import Slowdown
 from ocr_gateway.lanes.turn import Turn
-from ocr_gateway.lanes.waiting_room import Grant, Ticket, WaitingRoom
+from ocr_gateway.lanes.waiting_room import Ticket, WaitingRoom
 from ocr_gateway.metrics import LaneMetrics
-from ocr_gateway.model import ProviderResult, ProviderState, Quota, Trail
+from ocr_gateway.model import BatchLimits, ProviderResult, ProviderState, Quota, Trail
 from rpc_runtime.expected_error import ExpectedError
 
 _log = structlog.get_logger("ocr_gateway.lanes")
-_REJECTED_REST_S = 30.0
-"""A provider that rejects our credentials is tried again after so long."""
 _IMPATIENT_ATTEMPTS = 3
 _THROTTLES_A_FAILURE = 3
 """So many throttled attempts count as one that failed: nothing is wrong but the moment."""
@@ -41,26 +42,27 @@ _LATE_S = 0.01
 be one too many in the second that it falls into. At most ``_LATE_TURNS`` times, so that a slow process gets on too."""
 _LATE_TURNS = 2
 
-Attempt = Callable[[Callable[[], None]], Awaitable[ProviderResult]]
-"""Makes one call; what it is given is to be called at the last moment before the image is sent (ProviderCall.begin)."""
+Attempt = Callable[[Permit], Awaitable[ProviderResult]]
+"""Makes one call: calls the permit at the last moment before the image is sent, or joins its batch where it has one."""
 
-
-_NO_GRANT = Grant(0.0, probe=False)
+_NO_PERMIT = Permit()
+_ONE_BY_ONE = BatchLimits()
 
 
 @dataclass(frozen=True, slots=True)
 class LanePolicy:
-    """How a lane deals with failures."""
+    """How a lane deals with failures; and for how many seconds an item waits for others that can go with it."""
 
     retry: RetryPolicy = field(default_factory=RetryPolicy)
     circuit: CircuitPolicy = field(default_factory=CircuitPolicy)
+    gather_s: float = 0.004
 
 
 class Lane:
     """Calls to one provider for one feature. Made inside a running event loop's thread; used from there only.
 
     ``call`` waits for the item's turn and makes the call, again where that may help. Nothing is polled: a lane acts
-    when an item comes, a call ends, a permit falls due or a rest is over.
+    when an item comes, a call ends, a permit falls due or a rest is over. ``batch``: images that go in one call.
     """
 
     def __init__(
@@ -75,6 +77,7 @@ class Lane:
         metrics: LaneMetrics,
         clock: Callable[[], float],
         random_source: random.Random,
+        batch: BatchLimits = _ONE_BY_ONE,
     ) -> None:
         self.provider = provider
         self.quota = quota
@@ -85,12 +88,18 @@ class Lane:
         self._clock = clock
         self._random = random_source
         self._room = WaitingRoom(weight_of)
-        self._circuit = Circuit(policy.circuit, random_source)
+        self._gathering = Gathering(batch, policy.gather_s)
+        self._health = ProviderHealth(
+            provider,
+            policy.circuit,
+            max_pause_s=policy.retry.max_backoff_s,
+            metrics=metrics,
+            clock=clock,
+            random_source=random_source,
+            turn_away=self._turn_away,
+        )
         self._budget = RetryBudget(policy.retry, clock())
-        self._slowdown = Slowdown()
         self._shortest = ShortestCall()
-        self._closure = Closure()
-        self._paused_until = 0.0
         self._timer: asyncio.TimerHandle | None = None
         self._rate_blocked = Stopwatch()
         self._backing_off = 0
@@ -98,7 +107,6 @@ class Lane:
         rate.on_change(self._pump)
         metrics.depth_of(lambda: self.waiting)
         metrics.in_progress_of(lambda: self.in_progress)
-        metrics.circuit(CircuitState.CLOSED.value)
 
     @property
     def waiting(self) -> int:
@@ -108,47 +116,34 @@ class Lane:
     @property
     def state(self) -> tuple[ProviderState, str]:
         """SERVING, or why no call goes now, with words for people."""
-        now = self._clock()
-        closed = self._closure.error(now)
-        if closed is not None:
-            return self._closure.state(now), str(closed)
-        if self._circuit.state(now) is not CircuitState.CLOSED:
-            return ProviderState.RESTED, str(rested_error(self.provider, self._circuit.retry_in(now)))
-        return ProviderState.SERVING, ""
-
-    def _closed_for(self, turn: Turn, now: float) -> ExpectedError | None:
-        """Why an item is not taken now, or None."""
-        closed = self._closure.error(now)
-        if closed is not None:
-            return closed
-        if self._circuit.opens_in(now) == 0.0 or (turn.patient and not self._circuit.patience_over(now)):
-            return None
-        return rested_error(self.provider, self._circuit.retry_in(now))
+        return self._health.state
 
     def expect(self) -> None:
         """An item is on its way, with a look-up to make first: its permit may be fetched meanwhile."""
-        if not len(self._room) and self.state[0] is ProviderState.SERVING:
+        if not len(self._room) and self._health.in_service:
             self._rate.expect()
 
-    async def call(self, turn: Turn, attempt: Attempt, trail: Trail) -> ProviderResult:
+    async def call(self, turn: Turn, attempt: Attempt, trail: Trail, *, size: int = 0) -> ProviderResult:
         """The result of ``attempt``, made when it is the item's turn and again while that may help.
 
-        ``trail`` gets the attempts and the times. Raises what ``attempt`` raises for good, DeadlineUnreachable before
-        quota is spent on what cannot be done in time, and the provider's error when retries are used up, or when the
-        provider is rested and the item has another one to go to.
+        ``size`` is the image's, in bytes, which together bound a call for several. ``trail`` gets the attempts and the
+        times. Raises what ``attempt`` raises for good, DeadlineUnreachable before quota is spent on what cannot be done
+        in time, and the provider's error when retries are used up, or when the provider is rested and the item has
+        another one to go to.
         """
         failures, strikes, late_turns, had_turn = 0, 0, 0, False
         failure: ExpectedError | None = None
         try:
             while True:
-                grant = _NO_GRANT
+                permit = _NO_PERMIT
                 try:
                     await self._make_ready(trail)
-                    grant = await self._wait_for_turn(turn, trail, again=had_turn)
+                    hurry = late_turns < _LATE_TURNS
+                    permit = await self._wait_for_turn(turn, trail, size, again=had_turn, hurry=hurry)
                     if not had_turn:
                         self._budget.first_attempt()
                     had_turn = True
-                    return await self._attempt(attempt, trail, grant, hurry=late_turns < _LATE_TURNS)
+                    return await self._attempt(attempt, trail, permit)
                 except TooLate:
                     late_turns += 1
                 except TurnedAway as refusal:
@@ -159,9 +154,9 @@ class Lane:
                     failure = error if had_turn else None
                     # Who tries a rested provider for all the others does not lose by it.
                     failures += 1
-                    if not grant.probe or is_repeatable(error):
+                    if not permit.probe or is_repeatable(error):
                         strikes += 1 if isinstance(error, ProviderThrottled) else _THROTTLES_A_FAILURE
-                    given_up = grant.probe and self._circuit.patience_over(self._clock())
+                    given_up = permit.probe and self._health.patience_over
                     if given_up or strikes >= _THROTTLES_A_FAILURE * self._attempts_for(turn):
                         raise
                     await self._back_off(error, failures, turn)
@@ -186,46 +181,40 @@ class Lane:
 
     async def _make_ready(self, trail: Trail) -> None:
         """Has the provider fetch what a call needs, before a permit is taken; a rested one does so when it is tried."""
-        began = self._clock()
-        if self._closure.error(began) is not None or self._circuit.state(began) is not CircuitState.CLOSED:
+        if not self._health.in_service:
             return
+        began = self._clock()
         try:
             await self._until_ready()
-        except ProviderNotConfigured as error:
-            self._close(_REJECTED_REST_S, ProviderState.NOT_CONFIGURED, rejected_error(self.provider, error.detail))
-            raise
-        except ProviderUnavailable:
-            now = self._clock()
-            if self._circuit.failed(now, probe=False):
-                self._rested(now)
+        except (ProviderNotConfigured, ProviderUnavailable) as error:
+            self._health.not_ready(error)
             raise
         finally:
             trail.queue_ms += (self._clock() - began) * 1000
 
-    async def _wait_for_turn(self, turn: Turn, trail: Trail, *, again: bool) -> Grant:
+    async def _wait_for_turn(self, turn: Turn, trail: Trail, size: int, *, again: bool, hurry: bool) -> Permit:
         """Returns when a call may be made, with a place and a permit taken."""
         now = self._clock()
-        refusal = self._closed_for(turn, now) or self._hopeless(turn, now, again=again)
+        refusal = self._health.refusal(turn, now) or self._hopeless(turn, now, again=again)
         if refusal is not None:
             self._metrics.refused(type(refusal).__name__)
             raise TurnedAway(refusal)
-        granted: asyncio.Future[Grant] = asyncio.get_running_loop().create_future()
-        ticket = Ticket(turn, granted, now, self._rate_blocked.total_s(now), again)
+        granted: asyncio.Future[Permit] = asyncio.get_running_loop().create_future()
+        ticket = Ticket(turn, granted, now, self._rate_blocked.total_s(now), size, again, hurry)
         self._room.enter(ticket)
         self._pump()
         try:
-            grant = granted.result() if granted.done() else await granted
+            return granted.result() if granted.done() else await granted
         except asyncio.CancelledError:
             self._give_up(ticket)
             raise
         finally:
             self._note_wait(ticket, trail)
-        return grant
 
     def _hopeless(self, turn: Turn, now: float, *, again: bool) -> DeadlineUnreachable | None:
         """Whether the deadline passes before the item's turn, at the best, or before the fastest call could end."""
-        calls = self._room.ahead_of(turn, again=again) + 1
-        soonest = max(self._circuit.opens_in(now) or 0.0, self._paused_until - now, self._rate.wait_of(now, calls))
+        calls = self._gathering.calls(self._room.ahead_of(turn, again=again) + 1)
+        soonest = max(self._health.least_wait_s(now), self._rate.wait_of(now, calls))
         if now + soonest + self._shortest.least_s <= turn.deadline:
             return None
         return DeadlineUnreachable(turn.timeout_s, f"would end before its turn, in {soonest:.1f} s at the earliest")
@@ -235,13 +224,17 @@ class Lane:
         if self._room.leave(ticket) or not granted.done() or granted.cancelled() or granted.exception() is not None:
             return
         # It was granted in the same instant.
-        self._hand_back(granted.result())
+        permit = granted.result()
+        if permit.batch is None:
+            self._hand_back(permit)
+        else:
+            permit.batch.leave()
 
-    def _hand_back(self, grant: Grant) -> None:
+    def _hand_back(self, permit: Permit) -> None:
         """The turn was not used: place and permit are for others."""
         self.in_progress -= 1
-        self._rate.give_back(grant.permit_at)
-        self._circuit.abandoned(probe=grant.probe)
+        self._rate.give_back(permit.at)
+        self._health.abandoned(probe=permit.probe)
         self._pump()
 
     def _note_wait(self, ticket: Ticket, trail: Trail) -> None:
@@ -277,19 +270,19 @@ class Lane:
         return max(1, most // self._rate.replicas) if most else 0
 
     def _wait_before_permit(self, now: float) -> float | None:
-        wait_s = self._circuit.opens_in(now)
-        if wait_s == 0.0:
-            wait_s = max(0.0, self._paused_until - now)
+        wait_s = self._health.wait_s(now)
+        if wait_s == 0.0 and (wait_s := self._gathering.wait_s(self._room, now)) > 0.0:
+            self._rate.expect()
         if wait_s != 0.0:
             self._rate_blocked.stop(now)
         return wait_s
 
     def _take_permit(self, now: float) -> float | None:
-        self._rate.slow_to(self._slowdown.factor(now))
+        self._rate.slow_to(self._health.pace(now))
         try:
-            wait_s = self._rate.take(now, len(self._room))
+            wait_s = self._rate.take(now, self._gathering.calls(len(self._room)))
         except QuotaExhausted as error:
-            self._close(error.opens_in_s, ProviderState.QUOTA_SPENT, spent_error(self.provider, str(error)))
+            self._health.spent(error)
             return None
         if wait_s == 0.0:
             self._metrics.permit(self._rate.source)
@@ -299,23 +292,35 @@ class Lane:
         return wait_s
 
     def _grant_next(self, now: float) -> None:
-        """Gives the permit to the item whose turn it is and that can still be in time."""
-        while len(self._room):
-            ticket = self._room.next()
-            if ticket.granted.done():
-                continue
-            if now + self._shortest.least_s > ticket.turn.deadline:
-                self._metrics.refused("DeadlineUnreachable")
-                ticket.granted.set_exception(TurnedAway(DeadlineUnreachable(ticket.turn.timeout_s)))
-                continue
-            self.in_progress += 1
-            ticket.granted.set_result(Grant(self._rate.taken_at, self._circuit.begin()))
+        """Gives the permit to the item whose turn it is and that can still be in time, and to those that go with it."""
+        tickets = self._gathering.take(self._room, lambda ticket: self._is_in_time(ticket, now))
+        at = self._rate.taken_at
+        if not tickets:
+            self._rate.give_back(at)
             return
-        self._rate.give_back(self._rate.taken_at)
+        self.in_progress += 1
+        hurry = self.quota.requests_per_second and all(ticket.hurry for ticket in tickets)
+        permit = Permit(at, at + _LATE_S if hurry else math.inf, self._health.begin(), self._clock)
+        if len(tickets) == 1:
+            tickets[0].granted.set_result(permit)
+            return
+        batch = Batch(len(tickets), clock=self._clock, ended=partial(self._batch_ended, permit))
+        for ticket, seat in zip(tickets, batch.seats, strict=True):
+            ticket.granted.set_result(replace(permit, batch=seat))
 
-    def _turn_away(self, refusal_of: Callable[[Ticket], ExpectedError | None]) -> None:
+    def _is_in_time(self, ticket: Ticket, now: float) -> bool:
+        """Whether it still waits; it is turned away where its deadline comes too soon."""
+        if ticket.granted.done():
+            return False
+        if now + self._shortest.least_s <= ticket.turn.deadline:
+            return True
+        self._metrics.refused("DeadlineUnreachable")
+        ticket.granted.set_exception(TurnedAway(DeadlineUnreachable(ticket.turn.timeout_s)))
+        return False
+
+    def _turn_away(self, refusal_of: RefusalOf) -> None:
         for ticket in self._room.tickets:
-            if ticket.granted.done() or (refusal := refusal_of(ticket)) is None:
+            if ticket.granted.done() or (refusal := refusal_of(ticket.turn)) is None:
                 continue
             self._room.leave(ticket)
             self._metrics.refused(type(refusal).__name__)
@@ -328,99 +333,56 @@ class Lane:
 
     # Calling
 
-    async def _attempt(self, attempt: Attempt, trail: Trail, grant: Grant, *, hurry: bool) -> ProviderResult:
-        def begin() -> None:
-            if hurry and self.quota.requests_per_second and self._clock() > grant.permit_at + _LATE_S:
-                raise TooLate
-
+    async def _attempt(self, attempt: Attempt, trail: Trail, permit: Permit) -> ProviderResult:
         began = self._clock()
         trail.attempts += 1
-        outcome = "abandoned"
+        outcome = outcome_of(None)
         try:
-            result = await attempt(begin)
-            outcome = "ok"
+            result = await attempt(permit)
             trail.billed_units += result.billed_units
-            self._metrics.billed(result.billed_units)
+            if permit.batch is None:
+                self._metrics.billed(result.billed_units)
             return result
-        except TooLate:
-            outcome = "late"
-            trail.attempts -= 1
-            raise
-        except ProviderThrottled as error:
-            outcome = "throttled"
-            self._throttled(error)
-            raise
-        except ProviderUnavailable as error:
-            outcome = "repeatable" if is_repeatable(error) else "failed"
-            raise
-        except ProviderNotConfigured as error:
-            outcome = "rejected"
-            if error.for_all:
-                self._close(_REJECTED_REST_S, ProviderState.NOT_CONFIGURED, rejected_error(self.provider, error.detail))
-            raise
-        except ProviderQuotaSpent as error:
-            outcome = "quota_spent"
-            if error.for_all:
-                self._close(
-                    error.opens_in_s, ProviderState.QUOTA_SPENT, spent_error(self.provider, "the provider says so")
-                )
-            raise
-        except ExpectedError:
-            outcome = "refused"
-            raise
-        except Exception:
-            outcome = "failed"
+        except BaseException as error:
+            outcome = outcome_of(error)
+            if permit.batch is None:
+                self._health.heed(error)
             raise
         finally:
             seconds = self._clock() - began
             trail.provider_ms += seconds * 1000
-            if outcome == "late":
-                self._hand_back(grant)
+            if outcome == LATE:
+                trail.attempts -= 1
+            if permit.batch is None:
+                self._ended(outcome, seconds, permit)
             else:
-                self._ended(outcome, seconds, probe=grant.probe)
+                permit.batch.leave()
 
-    def _ended(self, outcome: str, seconds: float, *, probe: bool) -> None:
+    def _batch_ended(self, permit: Permit, answers: Sequence[Answer], seconds: float) -> None:
+        """A call for several images is one call to the provider, whatever became of each of them."""
+        if not answers:
+            self._hand_back(permit)
+            return
+        errors = [answer for answer in answers if not isinstance(answer, ProviderResult)]
+        for error in {type(error): error for error in errors}.values():
+            self._health.heed(error)
+        self._metrics.billed(sum(answer.billed_units for answer in answers if isinstance(answer, ProviderResult)))
+        outcomes = [outcome_of(None)] if len(errors) < len(answers) else map(outcome_of, errors)
+        self._ended(soundest(outcomes), seconds, permit, images=len(answers))
+
+    def _ended(self, outcome: str, seconds: float, permit: Permit, *, images: int = 1) -> None:
+        """A call has ended; one that was too late to be made, for others to make."""
+        if outcome == LATE:
+            self._hand_back(permit)
+            return
         self.in_progress -= 1
         self._metrics.attempt(outcome, seconds)
-        now = self._clock()
-        if outcome == "failed":
-            if self._circuit.failed(now, probe=probe):
-                self._rested(now)
-        elif outcome in ("ok", "refused", "throttled"):
-            self._circuit.succeeded(probe=probe)
-            if outcome == "ok":
-                self._shortest.note(seconds)
-            if probe:
-                _log.info("provider.back", provider=self.provider)
-                self._metrics.circuit(CircuitState.CLOSED.value)
-        else:
-            self._circuit.abandoned(probe=probe)
+        if self._gathering.several:
+            self._metrics.images(images)
+        self._health.ended(outcome, probe=permit.probe)
+        if outcome == outcome_of(None):
+            self._shortest.note(seconds)
         self._pump()
-
-    def _rested(self, now: float) -> None:
-        """The circuit has just opened: who can go elsewhere goes, and all when it has been so for too long."""
-        _log.warning("provider.rested", provider=self.provider, rest_s=round(self._circuit.retry_in(now), 3))
-        self._metrics.circuit(CircuitState.OPEN.value)
-        nobody_waits = self._circuit.patience_over(now)
-        self._turn_away(
-            lambda t: (
-                None
-                if t.turn.patient and not nobody_waits
-                else rested_error(self.provider, self._circuit.retry_in(now))
-            )
-        )
-
-    def _close(self, rest_s: float, state: ProviderState, error_of: ErrorOf) -> None:
-        """Closes the lane for everybody: no other item would fare better."""
-        self._closure.close(self._clock() + rest_s, state, error_of)
-        _log.warning("provider.closed", provider=self.provider, state=state.value, rest_s=round(rest_s, 1))
-        self._turn_away(lambda _: error_of(rest_s))
-
-    def _throttled(self, error: ProviderThrottled) -> None:
-        now = self._clock()
-        self._slowdown.throttled(now)
-        if error.said_s:
-            self._paused_until = max(self._paused_until, now + min(error.said_s, self._policy.retry.max_backoff_s))
 
     async def _back_off(self, error: ProviderThrottled | ProviderUnavailable, failures: int, turn: Turn) -> None:
         """Waits before the next attempt. Raises ``error`` when the deadline does not allow another one."""

@@ -2,9 +2,28 @@
 
 from __future__ import annotations
 
-from ocr_gateway.errors import ProviderNotConfigured, ProviderQuotaSpent, ProviderThrottled, ProviderUnavailable
+from collections.abc import Iterable
+from typing import TypeVar
+
+from ocr_gateway.errors import (
+    ProviderBudgetSpent,
+    ProviderNotConfigured,
+    ProviderQuotaSpent,
+    ProviderThrottled,
+    ProviderUnavailable,
+    TenantBudgetSpent,
+)
 from ocr_gateway.lanes.closure import ErrorOf
 from rpc_runtime.expected_error import ExpectedError
+
+ErrorT = TypeVar("ErrorT", bound=BaseException)
+
+LATE = "late"
+_SOUNDEST_FIRST = (
+    *("ok", "refused", "throttled", "repeatable", "quota_spent", "rejected", "failed"),
+    *(LATE, "abandoned"),
+)
+"""How a call may end, by what it says for the provider."""
 
 
 class TurnedAway(Exception):
@@ -37,3 +56,44 @@ def spent_error(provider: str, detail: str) -> ErrorOf:
 def is_repeatable(error: ProviderThrottled | ProviderUnavailable) -> bool:
     """Whether nothing is wrong with the provider: another attempt is worth while at once."""
     return isinstance(error, ProviderUnavailable) and error.said_s == 0
+
+
+def outcome_of(error: BaseException | None) -> str:
+    """What the end of a call is called in the metrics and means to the circuit; None: it has a result."""
+    match error:
+        case None:
+            return "ok"
+        case TooLate() | ProviderBudgetSpent() | TenantBudgetSpent():  # no call was made
+            return LATE
+        case ProviderThrottled():
+            return "throttled"
+        case ProviderUnavailable():
+            return "repeatable" if is_repeatable(error) else "failed"
+        case ProviderNotConfigured():
+            return "rejected"
+        case ProviderQuotaSpent():
+            return "quota_spent"
+        case ExpectedError():
+            return "refused"
+        case Exception():
+            return "failed"
+        case _:
+            return "abandoned"
+
+
+def soundest(outcomes: Iterable[str]) -> str:
+    """The end of a call for several images: what is wrong with some of them is not the provider's fault."""
+    return min(outcomes, key=_SOUNDEST_FIRST.index)
+
+
+def copy_of(error: ErrorT) -> ErrorT:
+    """The same error for another item: one that is raised in several places grows its traceback in each.
+
+    Where it was raised is kept of a bug; of an expected error that would only hold on to the images.
+    """
+    copy = type(error).__new__(type(error), *error.args)
+    copy.__dict__.update(error.__dict__)
+    if isinstance(error, ExpectedError):
+        return copy
+    copy.__cause__ = error.__cause__
+    return copy.with_traceback(error.__traceback__)

@@ -11,11 +11,12 @@ from dataclasses import dataclass
 
 import structlog
 
-from ocr_gateway.lanes.period_counter import Period, period_counters
+from ocr_gateway.lanes.period_counter import period_counters
 from ocr_gateway.lanes.rate_window import MIN_WAIT_S, RateWindow, Spacing, checked_factor, wait_until
 from ocr_gateway.lanes.server_clock import ServerClock
 from ocr_gateway.lanes.slot_script import LEAVE, PeriodUse, SlotGrant, SlotRequest, SlotScript
 from ocr_gateway.model import Quota
+from ocr_gateway.periods import Period
 from ocr_gateway.redis_link import RedisLink, RedisRefused, RedisUnavailable
 
 _LEASE_OF_ANY_RATE = 32

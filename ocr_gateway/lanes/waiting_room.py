@@ -3,30 +3,29 @@
 from __future__ import annotations
 
 import asyncio
+from collections import OrderedDict
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
 from ocr_gateway.lanes.fair_queue import FairQueue, Place
+from ocr_gateway.lanes.permit import Permit
 from ocr_gateway.lanes.turn import Asker, Turn
-
-
-@dataclass(frozen=True, slots=True)
-class Grant:
-    """A turn: the permit is for ``permit_at``; ``probe``: the call tries a provider that was rested."""
-
-    permit_at: float
-    probe: bool
 
 
 @dataclass(slots=True, eq=False)
 class Ticket:
-    """An item that waits: since ``began``, when the rate limit had blocked the lane for ``rate_blocked_s`` in all."""
+    """An item that waits: since ``began``, when the rate limit had blocked the lane for ``rate_blocked_s`` in all.
+
+    ``size`` is its image's, in bytes. ``hurry``: it gives back a permit whose moment has passed.
+    """
 
     turn: Turn
-    granted: asyncio.Future[Grant]
+    granted: asyncio.Future[Permit]
     began: float
     rate_blocked_s: float
+    size: int = 0
     again: bool = False
+    hurry: bool = True
     places: list[Place[Ticket]] = field(default_factory=list)
 
 
@@ -36,7 +35,9 @@ class WaitingRoom:
 
     def __init__(self, weight_of: Callable[[str], float]) -> None:
         self._queue: FairQueue[Ticket] = FairQueue(weight_of)
-        self._tickets: dict[Ticket, None] = {}
+        self._tickets: OrderedDict[Ticket, None] = OrderedDict()
+        self.waiting_bytes = 0
+        """Those of the images of all of them."""
 
     def __len__(self) -> int:
         return len(self._tickets)
@@ -46,9 +47,15 @@ class WaitingRoom:
         """All of them."""
         return list(self._tickets)
 
+    @property
+    def oldest(self) -> Ticket:
+        """The ticket that came first. Raises StopIteration when nobody waits."""
+        return next(iter(self._tickets))
+
     def enter(self, ticket: Ticket) -> None:
         """Waits from now on; also for those who join its turn later."""
         self._tickets[ticket] = None
+        self.waiting_bytes += ticket.size
         for asker in ticket.turn.askers:
             self._place(ticket, asker)
         ticket.turn.on_asker = lambda asker: self._place(ticket, asker)
@@ -59,11 +66,16 @@ class WaitingRoom:
         self.leave(ticket)
         return ticket
 
+    def peek(self) -> Ticket:
+        """The ticket that ``next`` would give; it stays. Raises IndexError when nobody waits."""
+        return self._queue.peek()
+
     def leave(self, ticket: Ticket) -> bool:
         """Waits no more; False when it had left before."""
         if ticket not in self._tickets:
             return False
         del self._tickets[ticket]
+        self.waiting_bytes -= ticket.size
         ticket.turn.on_asker = None
         for place in ticket.places:
             self._queue.discard(place)

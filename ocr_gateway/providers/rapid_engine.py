@@ -217,10 +217,14 @@ def join_large_text(whole: NDArray[np.float32], reduced: NDArray[np.float32]) ->
 
 
 def _share_inside(box: NDArray[np.float32], other: NDArray[np.float32]) -> float:
-    """The share of a box's upright extent that lies in another's."""
-    low = np.maximum(box.min(axis=0), other.min(axis=0))
-    high = np.minimum(box.max(axis=0), other.max(axis=0))
-    return float(np.prod(np.maximum(high - low, 0.0))) / _area(box)
+    """The share of a box's extent that lies in another's, both along the other's first edge and across it."""
+    edge = other[1] - other[0]
+    cos, sin = edge / max(float(np.linalg.norm(edge)), 1.0)
+    turn = np.array([[cos, -sin], [sin, cos]])
+    turned, outer = box @ turn, other @ turn
+    low = np.maximum(turned.min(axis=0), outer.min(axis=0))
+    high = np.minimum(turned.max(axis=0), outer.max(axis=0))
+    return float(np.prod(np.maximum(high - low, 0.0))) / _area(turned)
 
 
 def _area(box: NDArray[np.float32]) -> float:

@@ -79,7 +79,7 @@ class RapidOcrProvider:
                 ),
             },
             languages=_LANGUAGES,
-            adapter_version=2,
+            adapter_version=3,
         )
         self._model = _model_or_empty()
 

@@ -59,8 +59,8 @@ def _moved(part: PagePart, answer: PageAnswer) -> document_pb2.Page:
 
 
 def _provenance(each: Sequence[recognition_pb2.Provenance]) -> recognition_pb2.Provenance:
-    """Attempts and billed units are sums; the cache's outcome is the dearest; the times are those of the tile that took
-    longest, as tiles are read side by side. Provider and model are the first tile's that tells them."""
+    """Attempts, billed units and cost are sums; the cache's outcome is the dearest; the times are those of the tile
+    that took longest, as tiles are read side by side. Provider and model are the first tile's that tells them."""
     slowest = max(each, key=lambda one: one.timings.total_ms)
     reader = next((one for one in each if one.provider), each[0])
     outcomes = {one.cache for one in each}
@@ -71,6 +71,8 @@ def _provenance(each: Sequence[recognition_pb2.Provenance]) -> recognition_pb2.P
         attempts=sum(one.attempts for one in each),
         fallbacks=_fallbacks(each),
         billed_units=sum(one.billed_units for one in each),
+        cost=sum(one.cost for one in each),
+        currency=next((one.currency for one in each if one.currency), ""),
         timings=slowest.timings,
     )
 

@@ -13,10 +13,10 @@ import aiohttp
 import grpc
 import yarl
 
-from ocr_gateway.providers.baidu_form import encode_form
+from ocr_gateway.providers.baidu.form import encode_form
 from ocrmux.gateway.v1.gateway_pb2_grpc import OcrGatewayServiceStub
 from tests.bench.measures import goal_line, percentile, scaled
-from tests.fakes.baidu_standin.process import StandInProcess
+from tests.fakes.standin.process import StandInProcess
 from tests.fakes.fleet import KEYS, recognize_one, running_fleet
 from tests.fakes.gateway_messages import config, item
 from tests.fakes.numbered_images import numbered, png_of_size, text_of

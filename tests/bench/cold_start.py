@@ -13,7 +13,7 @@ from grpc_health.v1 import health_pb2, health_pb2_grpc
 
 from ocrmux.gateway.v1 import gateway_pb2
 from tests.bench.measures import goal_line
-from tests.fakes.baidu_standin.process import stand_in_process
+from tests.fakes.standin.process import stand_in_process
 from tests.fakes.fleet import gateway_with, settings_of
 from tests.fakes.redis_server import RedisServer
 

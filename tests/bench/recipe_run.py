@@ -8,7 +8,7 @@ import sys
 from dataclasses import dataclass
 from typing import Any
 
-from tests.fakes.baidu_standin.process import StandInProcess
+from tests.fakes.standin.process import StandInProcess
 from tests.fakes.redis_server import RedisServer
 
 _TIMEOUT_S = 1_800.0

@@ -60,6 +60,13 @@ class RemoteCase:
 
 CASES: tuple[RemoteCase, ...] = (
     RemoteCase(
+        kind="aws",
+        vendor="aws",
+        keys={"access_key_id": "standin-key", "secret_access_key": "standin-secret"},
+        features=(Feature.TEXT, Feature.TABLE, Feature.ID_DOCUMENT),
+    ),
+    RemoteCase(kind="google", vendor="google", keys={"api_key": "standin-key"}, batch=16),
+    RemoteCase(
         kind="azure",
         vendor="azure",
         keys={"api_key": "standin-key"},
@@ -86,6 +93,24 @@ CASES: tuple[RemoteCase, ...] = (
         settings={"model": "PaddleOCR-VL", "features": {"table": {}}},
     ),
     RemoteCase(kind="paddlex", vendor="paddlex", keys={}),
+    RemoteCase(
+        kind="alibaba",
+        vendor="alibaba",
+        keys={"access_key_id": "standin-key", "access_key_secret": "standin-secret"},
+        features=(Feature.TEXT, Feature.TABLE, Feature.ID_DOCUMENT),
+    ),
+    RemoteCase(
+        kind="huawei",
+        vendor="huawei",
+        keys={"project_id": "standin-project", "access_key": "standin-key", "secret_key": "standin-secret"},
+        features=(Feature.TEXT, Feature.TABLE, Feature.ID_DOCUMENT),
+    ),
+    RemoteCase(
+        kind="tencent",
+        vendor="tencent",
+        keys={"secret_id": "standin-key", "secret_key": "standin-secret"},
+        features=(Feature.TEXT, Feature.TABLE, Feature.ID_DOCUMENT),
+    ),
     RemoteCase(
         kind="baidu",
         vendor="baidu",

@@ -1,4 +1,4 @@
-"""What every provider keeps: one behaviour suite over all of them, and what those keep that compute on this machine."""
+"""What the embedded engines keep. Those over the network: test_remote_provider_port."""
 
 from __future__ import annotations
 
@@ -6,20 +6,14 @@ import asyncio
 import shutil
 import time
 from collections.abc import AsyncIterator, Callable
-from contextlib import AsyncExitStack, asynccontextmanager
-from pathlib import Path
 
 import pytest
 import pytest_asyncio
 
 from ocr_gateway.errors import FieldInvalid, ImageUndecodable, ProviderUnavailable
 from ocr_gateway.model import Feature, Page, ProviderCall, ProviderState
-from ocr_gateway.providers.baidu.provider import BaiduProvider
-from ocr_gateway.providers.base import Provider
-from ocr_gateway.providers.http import HttpClient
 from ocr_gateway.providers.rapid_ocr import RapidOcrProvider
 from ocr_gateway.providers.tesseract import TesseractProvider
-from tests.fakes.standin.process import stand_in_process
 from tests.fakes.text_pages import text_page, white_png
 
 EmbeddedProvider = RapidOcrProvider | TesseractProvider
@@ -28,7 +22,6 @@ Build = Callable[[int], EmbeddedProvider]
 PATIENCE_S = 60.0
 PAGE = text_page(["Total amount 1234.56", "Invoice number 2024"])
 BUILDERS: dict[str, Build] = {"rapidocr": RapidOcrProvider, "tesseract": TesseractProvider}
-EVERY_PROVIDER = (*BUILDERS, "baidu")
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 
@@ -184,121 +177,53 @@ async def test_it_starts_serves_and_closes(build: Build) -> None:
         await provider.recognize(call(PAGE.png()))
 
 
-@asynccontextmanager
-async def baidu(folder: Path) -> AsyncIterator[Callable[[], Provider]]:
-    """Builds Baidu's provider, with a stand-in in a process of its own, which refuses files without an end."""
-    async with stand_in_process(folder, quota=1000, latency_s=0.2, whole_images=True) as stand_in:
-        yield lambda: BaiduProvider(
-            endpoint=stand_in.url, api_key="standin-key", secret_key="standin-secret", http=HttpClient()
-        )
-
-
-@pytest_asyncio.fixture(params=EVERY_PROVIDER, scope="module", loop_scope="module")
-async def make(
-    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
-) -> AsyncIterator[Callable[[], Provider]]:
-    """Makes a provider, not yet started."""
-    name = request.param
-    if name == "tesseract" and shutil.which("tesseract") is None:
-        pytest.skip("the tesseract program is not installed")
-    async with AsyncExitStack() as stack:
-        if name == "baidu":
-            yield await stack.enter_async_context(baidu(tmp_path_factory.mktemp("baidu")))
-        else:
-            yield lambda: BUILDERS[name](1)
-
-
-@pytest_asyncio.fixture(scope="module", loop_scope="module")
-async def any_provider(make: Callable[[], Provider]) -> AsyncIterator[Provider]:
-    provider = make()
-    await provider.start()
-    yield provider
-    await provider.close()
-
-
-async def test_it_reads_a_page(any_provider: Provider) -> None:
-    """At least one line with a text, a confidence and four corners; the page has the image's extent."""
-    result = await any_provider.recognize(call(PAGE.png(), languages=("en",)))
-    assert (result.page.width, result.page.height) == (PAGE.pixels.shape[1], PAGE.pixels.shape[0])
-    lines = [line for block in result.page.blocks for line in block.lines]
-    assert lines
-    for line in lines:
-        assert line.text
-        assert line.confidence is not None
-        assert 0 <= line.confidence <= 1
-        assert line.polygon is not None
-        assert len(line.polygon) == 4
-    assert result.raw_response == b""
-
-
-async def test_damaged_bytes_are_undecodable(any_provider: Provider) -> None:
+async def test_damaged_bytes_are_undecodable(provider: EmbeddedProvider) -> None:
     """Garbage and half an image are refused, and the next image is read."""
     for content in (b"no image at all", PAGE.png()[:-400]):
         with pytest.raises(ImageUndecodable):
-            await any_provider.recognize(call(content))
-    assert lines_of((await any_provider.recognize(call(PAGE.png()))).page)
+            await provider.recognize(call(content))
+    assert lines_of((await provider.recognize(call(PAGE.png()))).page)
 
 
-async def test_an_unknown_option_is_refused(any_provider: Provider) -> None:
+async def test_an_unknown_option_is_refused(provider: EmbeddedProvider) -> None:
     """Options that the provider does not have are named, before anything is read."""
     with pytest.raises(FieldInvalid, match="no_such_option") as refusal:
-        await any_provider.recognize(call(PAGE.png(), options={"no_such_option": "1"}))
+        await provider.recognize(call(PAGE.png(), options={"no_such_option": "1"}))
     assert refusal.value.field == "recognition.provider_options"
 
 
 @pytest.mark.parametrize("language", ["tlh", "ar", "no-such-language", ""])
-async def test_an_unknown_language_is_refused(any_provider: Provider, language: str) -> None:
+async def test_an_unknown_language_is_refused(provider: EmbeddedProvider, language: str) -> None:
     """Languages that it does not read are never ignored."""
     with pytest.raises(FieldInvalid) as refusal:
-        await any_provider.recognize(call(PAGE.png(), languages=(language,)))
+        await provider.recognize(call(PAGE.png(), languages=(language,)))
     assert refusal.value.field == "recognition.languages"
 
 
-async def test_options_are_checked_before_a_turn_is_taken(any_provider: Provider) -> None:
+async def test_options_are_checked_before_a_turn_is_taken(provider: EmbeddedProvider) -> None:
     """Without a wait, and without a word about what is good."""
     with pytest.raises(FieldInvalid, match="no_such_option"):
-        any_provider.check(call(PAGE.png(), options={"no_such_option": "1"}))
-    any_provider.check(call(PAGE.png()))
+        provider.check(call(PAGE.png(), options={"no_such_option": "1"}))
+    provider.check(call(PAGE.png()))
 
 
-async def test_a_description_never_changes(any_provider: Provider) -> None:
+async def test_a_description_never_changes(provider: EmbeddedProvider) -> None:
     """It has text among its features, languages, and a model for the cache's key."""
-    description = any_provider.description
-    await any_provider.recognize(call(PAGE.png(), languages=("en",)))
-    assert any_provider.description == description
+    description = provider.description
+    await provider.recognize(call(PAGE.png(), languages=("en",)))
+    assert provider.description == description
     assert Feature.TEXT in description.features
     assert "en" in description.languages
-    assert any_provider.status.state is ProviderState.SERVING
-    assert any_provider.status.model
+    assert provider.status.state is ProviderState.SERVING
+    assert provider.status.model
 
 
-async def test_a_cancelled_call_leaves_the_others_alone(any_provider: Provider) -> None:
+async def test_a_cancelled_call_leaves_the_others_alone(provider: EmbeddedProvider) -> None:
     """They are served, and so is the next."""
-    tasks = [asyncio.create_task(any_provider.recognize(call(PAGE.png()))) for _ in range(3)]
+    tasks = [asyncio.create_task(provider.recognize(call(PAGE.png()))) for _ in range(3)]
     await asyncio.sleep(0)  # all have begun
     tasks[0].cancel()
     tasks[2].cancel()
     outcomes = await asyncio.gather(*tasks, return_exceptions=True)
     assert [type(outcome).__name__ for outcome in outcomes] == ["CancelledError", "ProviderResult", "CancelledError"]
-    assert lines_of((await any_provider.recognize(call(PAGE.png()))).page)
-
-
-async def test_it_is_closed_promptly_with_calls_under_way(make: Callable[[], Provider]) -> None:
-    """Nothing is read before the start or after the close, which ends calls within seconds and may be done twice."""
-    provider = make()
-    assert provider.status.state.name == "STARTING"
-    with pytest.raises(ProviderUnavailable):
-        await provider.recognize(call(PAGE.png()))
-    await provider.start()
     assert lines_of((await provider.recognize(call(PAGE.png()))).page)
-    running = [asyncio.create_task(provider.recognize(call(PAGE.png()))) for _ in range(3)]
-    await asyncio.sleep(0)  # all have begun
-    began = time.monotonic()
-    await provider.close()
-    await provider.close()
-    assert time.monotonic() - began < 5
-    outcomes = await asyncio.gather(*running, return_exceptions=True)
-    assert {type(outcome).__name__ for outcome in outcomes} <= {"ProviderUnavailable", "ProviderResult"}
-    assert provider.status.state.name != "SERVING"
-    with pytest.raises(ProviderUnavailable):
-        await provider.recognize(call(PAGE.png()))

@@ -14,7 +14,7 @@ from google.protobuf.duration_pb2 import Duration
 
 from ocrmux.gateway.v1 import gateway_pb2
 from ocrmux.ocr.v1 import recognition_pb2
-from tests.fakes.baidu_standin.process import StandInProcess, stand_in_process
+from tests.fakes.standin.process import StandInProcess, stand_in_process
 from tests.fakes.fleet import (
     Load,
     feature_at,

@@ -21,13 +21,14 @@ from prometheus_client.parser import text_string_to_metric_families
 from ocrmux.gateway.v1 import gateway_pb2
 from ocrmux.gateway.v1.gateway_pb2_grpc import OcrGatewayServiceStub
 from ocrmux.ocr.v1 import recognition_pb2
-from tests.fakes.baidu_standin.process import StandInProcess, stand_in_process
 from tests.fakes.gateway_messages import config, item, outcome
 from tests.fakes.numbered_images import numbered, png_of_size
 from tests.fakes.processes import ServiceUnderTest, service
 from tests.fakes.redis_server import RedisServer, free_port
+from tests.fakes.standin.process import StandInProcess, stand_in_process
 
 KEYS = {"BAIDU_API_KEY": "standin-key", "BAIDU_SECRET_KEY": "standin-secret"}
+CREDENTIALS = {"api_key": {"env": "BAIDU_API_KEY"}, "secret_key": {"env": "BAIDU_SECRET_KEY"}}
 _OWN_CONNECTION = (("grpc.use_local_subchannel_pool", 1),)
 
 
@@ -107,12 +108,19 @@ class Load:
 
 
 def settings_of(standin: str, redis: str | None, **sections: Any) -> dict[str, Any]:
-    """The settings file: the stand-in as the one provider, no store but Redis; ``link`` is the section ``redis``."""
+    """The settings file: the stand-in as the one provider, no store but Redis; ``link`` is the section ``redis``.
+
+    ``more_providers`` are names of others that ask the same stand-in.
+    """
+    more = {
+        name: {"kind": "baidu", "endpoint": f"http://{standin}", "credentials": CREDENTIALS}
+        for name in sections.pop("more_providers", ())
+    }
     baidu = {"endpoint": f"http://{standin}", "timeout_s": 10.0, **sections.pop("baidu", {})}
     link = sections.pop("link", {})
     settings: dict[str, Any] = {
         "cache": {"dir": "", **sections.pop("cache", {})},
-        "providers": {"rapidocr": {"enabled": False}, "tesseract": {"enabled": False}, "baidu": baidu},
+        "providers": {"rapidocr": {"enabled": False}, "tesseract": {"enabled": False}, "baidu": baidu, **more},
         "log_level": "warning",
         **sections,
     }

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import random
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
@@ -15,6 +15,7 @@ from ocr_gateway.lanes.local_rate import LocalRate
 from ocr_gateway.metrics import GatewayMetrics
 from ocr_gateway.model import (
     Block,
+    Budget,
     Feature,
     FeatureSupport,
     ImageLimits,
@@ -35,9 +36,11 @@ from ocr_gateway.model import (
     Trail,
 )
 from ocr_gateway.page_reader import PageReader
+from ocr_gateway.provider_calls import ProviderCalls
 from ocr_gateway.recognizer import Recognizer
 from ocr_gateway.routing import Route, RouteEntry, Router
 from tests.fakes.gateway_messages import image
+from tests.fakes.spendings import spending
 from tests.fakes.virtual_time import now
 
 Read = Callable[[ProviderCall], Awaitable[Page]]
@@ -54,7 +57,7 @@ async def in_a_second(call: ProviderCall) -> Page:
 
 
 class Reader:
-    """A provider that reads as it is told; one unit is billed for each page."""
+    """A provider that reads as it is told; ``units`` are expected to be billed for each page, and ``billed`` are."""
 
     def __init__(
         self,
@@ -65,13 +68,19 @@ class Reader:
         features: tuple[Feature, ...] = (Feature.TEXT,),
         limits: ImageLimits | None = None,
         refuse: Refuse = lambda _: None,
+        price: float = 0.0,
+        units: float = 1.0,
+        billed: float | None = None,
     ) -> None:
         self.calls: list[ProviderCall] = []
         self.times: list[float] = []
         self.quota = quota or Quota()
         self.read = read
         self._refuse = refuse
-        support = FeatureSupport(limits or ImageLimits(), PagePreference.UNTOUCHED, self.quota)
+        self._billed = units if billed is None else billed
+        support = FeatureSupport(
+            limits or ImageLimits(), PagePreference.UNTOUCHED, self.quota, units_per_call=units, price_per_unit=price
+        )
         self.description = ProviderDescription(name, name, ProviderKind.CLOUD, dict.fromkeys(features, support))
         self.status = ProviderStatus(ProviderState.SERVING, "1")
 
@@ -87,24 +96,27 @@ class Reader:
     async def recognize(self, call: ProviderCall) -> ProviderResult:
         self.calls.append(call)
         self.times.append(now())
-        return ProviderResult(await self.read(call), billed_units=1.0)
+        return ProviderResult(await self.read(call), billed_units=self._billed)
 
     async def close(self) -> None:
         """Nothing is held."""
 
 
 class Desk:
-    """A recognizer with these providers as the one route."""
+    """A recognizer with these providers as the one route; budgets by account."""
 
-    def __init__(self, *readers: Reader, escalate_below: float = 0.0) -> None:
+    def __init__(
+        self, *readers: Reader, escalate_below: float = 0.0, budgets: Mapping[str, Budget] | None = None
+    ) -> None:
         self.lanes = {(r.description.name, f): _lane(r) for r in readers for f in r.description.features}
         route = Route("all", Feature.TEXT, tuple(RouteEntry(r.description.name) for r in readers), escalate_below)
         self.router = Router(readers, [route], self.lanes)
         self.pool = ThreadPoolExecutor(1)
+        self.spending = spending(budgets)
         self.recognizer = Recognizer(
             self.router,
             TwoLevelCache(MemoryCache(max_bytes=1 << 20, ttl_s=1e9, clock=now), None),
-            PageReader(max_pixels=10_000_000, cropping=self.pool),
+            PageReader(ProviderCalls(self.spending), max_pixels=10_000_000, cropping=self.pool),
             clock=now,
         )
 

@@ -25,6 +25,8 @@ from ocrmux.preprocess.v1 import preprocess_pb2, preprocess_pb2_grpc
 PageAnswer = recognition_pb2.PageAnswer
 Context: TypeAlias = "grpc.aio.ServicerContext[Any, Any]"
 PagesOf = Callable[[str, bytes], list[PageAnswer]]
+PagesBy = Callable[[str, str, bytes], list[PageAnswer]]
+"""Of the provider that the stream asks for, a request_id and the content."""
 
 
 def item_error(code: grpc.StatusCode, reason: str, message: str = "as the test wants it") -> status_pb2.Status:
@@ -81,6 +83,7 @@ class StubPlan:
         )
     )
     pages_of: PagesOf = pages_of
+    pages_by: PagesBy | None = None
     backwards: bool = False
     breaks_after: list[int] = field(default_factory=list)
     moves: dict[str, int] = field(default_factory=dict)
@@ -168,6 +171,7 @@ class _StubStream:
         self._plan = plan
         self._context = context
         self._breaks_after = breaks_after
+        self._provider = ""
         self._ready: asyncio.Queue[tuple[str, bytes | None] | None] = asyncio.Queue()
         self._open: dict[str, bytearray] = {}
         self._lengths: dict[str, int] = {}
@@ -185,6 +189,7 @@ class _StubStream:
                 configured = True
                 if kind == "config":
                     self._plan.configs.append(request.config)
+                    self._provider = request.config.recognition.provider
                 elif request.ByteSize() > self._plan.limits.max_message_bytes:
                     await _abort(self._context, item_error(grpc.StatusCode.INVALID_ARGUMENT, "MESSAGE_UNEXPECTED"))
                 elif kind == "item":
@@ -247,6 +252,8 @@ class _StubStream:
             self._plan.moves[request_id] -= 1
             status = item_error(grpc.StatusCode.UNAVAILABLE, "DRAINING")
             return [PageAnswer(request_id=request_id, last_page=True, error=status)]
+        if self._plan.pages_by is not None:
+            return self._plan.pages_by(self._provider, request_id, content)
         return self._plan.pages_of(request_id, content)
 
     async def _item(self, item: preprocess_pb2.SourceItem) -> None:

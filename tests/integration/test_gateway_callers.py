@@ -53,7 +53,7 @@ async def recording_gateway() -> AsyncIterator[tuple[Any, RecordingRecognizer]]:
     host = StreamHost(StreamLimits(10, 10**6, 10**6, 10**6), capacity, capacity, DrainSignal())
     everything: Any = recognizer
     servicer = OcrGatewayServicer(
-        everything, everything, host, FAULT_TABLE, item_timeout_s=5.0, max_item_timeout_s=10.0
+        everything, everything, everything, host, FAULT_TABLE, item_timeout_s=5.0, max_item_timeout_s=10.0
     )
     server = grpc.aio.server()
     servicer.register(server)

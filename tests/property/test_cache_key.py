@@ -25,6 +25,7 @@ PART: dict[str, st.SearchStrategy[Any]] = {
     "regions": st.lists(st.builds(Rect, SIDES, SIDES, SIDES, SIDES), max_size=2).map(tuple),
     "raw_response": st.booleans(),
     "document": st.none() | st.sampled_from(IdDocument),
+    "mosaic": st.booleans(),
 }
 PARTS = st.builds(KeyParts, **PART)
 DIGESTS = st.binary(min_size=32, max_size=32)

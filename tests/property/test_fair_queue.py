@@ -36,7 +36,9 @@ def test_everyone_who_waits_has_exactly_one_turn(steps: list[tuple[str, object, 
             assert isinstance(priority, Priority)
             waiting[number] = queue.push(number, who, priority)
         elif step == "pop" and waiting:
-            waiting.pop(queue.pop())
+            in_turn = queue.peek()
+            assert queue.pop() == in_turn
+            waiting.pop(in_turn)
         elif step == "leave" and waiting:
             assert isinstance(who, int)
             gone = sorted(waiting)[who % len(waiting)]

@@ -12,10 +12,10 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from ocr_gateway.lanes.local_rate import LocalRate
-from ocr_gateway.lanes.period_counter import Period, PeriodCounter
 from ocr_gateway.lanes.rate_limit import QuotaExhausted
 from ocr_gateway.lanes.rate_window import RateWindow, Spacing, kept_slots, wait_until
 from ocr_gateway.model import Quota
+from ocr_gateway.periods import Period, PeriodCounter
 
 ROUNDING_S = 1e-9
 DAY_S = 86_400.0

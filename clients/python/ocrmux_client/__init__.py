@@ -4,7 +4,16 @@ from __future__ import annotations
 
 from ocrmux_client.client import OcrMuxClient
 from ocrmux_client.errors import OcrMuxError
-from ocrmux_client.items import CacheUse, Feature, Item, NormalizingConfig, Priority, ReadingConfig, Region
+from ocrmux_client.items import (
+    CacheUse,
+    Feature,
+    IdDocument,
+    Item,
+    NormalizingConfig,
+    Priority,
+    ReadingConfig,
+    Region,
+)
 from ocrmux_client.normalized_image import NormalizedAnswer, NormalizedImage
 from ocrmux_client.reading import Reading
 from ocrmux_client.sync_client import OcrMux
@@ -12,6 +21,7 @@ from ocrmux_client.sync_client import OcrMux
 __all__ = [
     "CacheUse",
     "Feature",
+    "IdDocument",
     "Item",
     "NormalizedAnswer",
     "NormalizedImage",

@@ -1,9 +1,10 @@
-"""The command line: ``ocrmux recognize``, ``normalize``, ``serve`` and ``providers``."""
+"""The command line: ``ocrmux recognize``, ``compare``, ``normalize``, ``serve`` and ``providers``."""
 
 from __future__ import annotations
 
 import os
 from collections.abc import Callable
+from dataclasses import replace
 from importlib import metadata
 from pathlib import Path
 from typing import Annotated, NoReturn
@@ -12,13 +13,15 @@ import typer
 
 from ocrmux_client import cli_options as options
 from ocrmux_client import commands
-from ocrmux_client.cli_options import FLAG, OUTPUT, READING, RUNNING, parsed_overrides, parsed_region
+from ocrmux_client.cli_options import FLAG, OUTPUT, parsed_overrides, parsed_region
+from ocrmux_client.compare_command import CompareCommand
+from ocrmux_client.comparison.compare_run import CompareOrder
 from ocrmux_client.consoles import error_console, say, silence_stdout
 from ocrmux_client.errors import OcrMuxError, ServicesNotRunning, UsageProblem
 from ocrmux_client.exit_status import ExitStatus
-from ocrmux_client.exporters import OutputFormat, format_for, format_named
+from ocrmux_client.exporters import format_for
 from ocrmux_client.files_command import FilesCommand
-from ocrmux_client.items import CacheUse, Feature, NormalizingConfig, ReadingConfig
+from ocrmux_client.items import Feature, NormalizingConfig, ReadingConfig
 from ocrmux_client.normalize_command import NormalizeCommand, TellingFormat
 from ocrmux_client.normalizing_run import NormalizingOrder
 from ocrmux_client.reading_run import ReadingOrder
@@ -57,21 +60,6 @@ def _end_with(run: Callable[[], ExitStatus]) -> NoReturn:
     raise typer.Exit(status)
 
 
-def _parsed_feature(value: str | Feature) -> Feature:
-    try:
-        return Feature(value)
-    except ValueError:
-        known = ", ".join(feature.value for feature in Feature)
-        raise typer.BadParameter(f"{value!r} is no feature; there are {known}") from None
-
-
-def _parsed_format(value: str | OutputFormat) -> OutputFormat:
-    try:
-        return value if isinstance(value, OutputFormat) else format_named(value)
-    except UsageProblem as problem:
-        raise typer.BadParameter(str(problem)) from None
-
-
 def _print_version(wanted: bool) -> None:
     if wanted:
         typer.echo(f"ocrmux {metadata.version('ocrmux')}")
@@ -93,87 +81,27 @@ def _root(
 @app.command()
 def recognize(
     paths: options.Paths,
-    feature: Annotated[
-        Feature,
-        typer.Option(
-            metavar="|".join(known.value for known in Feature),
-            parser=_parsed_feature,
-            show_default=False,
-            help="What to read; text if not said.",
-            rich_help_panel=READING,
-        ),
-    ] = Feature.TEXT,
-    lang: Annotated[
-        list[str] | None,
-        typer.Option(
-            metavar="LANG", help="Languages to expect (BCP 47), repeated or parted by commas.", rich_help_panel=READING
-        ),
-    ] = None,
-    provider: Annotated[
-        str, typer.Option(metavar="NAME", help="Who reads; see `ocrmux providers`.", rich_help_panel=READING)
-    ] = "",
-    route: Annotated[
-        str, typer.Option(metavar="NAME", help="The route of providers to take.", rich_help_panel=READING)
-    ] = "",
-    region: Annotated[
-        list[str] | None,
-        typer.Option(metavar="X,Y,W,H", help="Read only here, pixels; repeatable.", rich_help_panel=READING),
-    ] = None,
+    feature: options.ReadFeature = Feature.TEXT,
+    document: options.Document = None,
+    lang: options.Languages = None,
+    provider: options.OneProvider = "",
+    route: options.RouteName = "",
+    provider_options: options.ProviderOptions = None,
+    region: options.Regions = None,
     profile: options.Profile = "",
     overrides: options.Overrides = None,
     password: options.Password = "",
-    no_cache: Annotated[
-        bool,
-        typer.Option("--no-cache", metavar=FLAG, help="Neither use nor fill the cache.", rich_help_panel=READING),
-    ] = False,
-    refresh: Annotated[
-        bool,
-        typer.Option("--refresh", metavar=FLAG, help="Read anew and keep the new results.", rich_help_panel=READING),
-    ] = False,
-    timeout: Annotated[
-        float | None, typer.Option(metavar="SECONDS", min=0.001, help="Seconds for one item.", rich_help_panel=READING)
-    ] = None,
-    out: Annotated[str, typer.Option(metavar="FILE|-", help="Where results go.", rich_help_panel=OUTPUT)] = "-",
-    output_format: Annotated[
-        OutputFormat | None,
-        typer.Option(
-            "--format",
-            metavar="|".join(known.value for known in OutputFormat),
-            parser=_parsed_format,
-            help="Default: by the suffix of --out, else jsonl.",
-            rich_help_panel=OUTPUT,
-        ),
-    ] = None,
-    annotate: Annotated[
-        Path | None,
-        typer.Option(metavar="DIR", help="Write each page with its boxes drawn here.", rich_help_panel=OUTPUT),
-    ] = None,
-    resume: Annotated[
-        bool,
-        typer.Option(
-            "--resume", metavar=FLAG, help="Skip what the JSONL file --out already holds.", rich_help_panel=OUTPUT
-        ),
-    ] = False,
-    ordered: Annotated[
-        bool,
-        typer.Option(
-            "--ordered/--unordered",
-            metavar=FLAG,
-            help="In the order of the sources, or as ready.",
-            rich_help_panel=OUTPUT,
-        ),
-    ] = True,
+    no_cache: options.NoCache = False,
+    refresh: options.Refresh = False,
+    timeout: options.Timeout = None,
+    out: options.Out = "-",
+    output_format: options.Format = None,
+    annotate: options.Annotate = None,
+    resume: options.Resume = False,
+    ordered: options.Ordered = True,
     target: options.PreprocessTarget = "",
     concurrency: options.Concurrency = 8,
-    digest_first: Annotated[
-        bool,
-        typer.Option(
-            "--digest-first",
-            metavar=FLAG,
-            help="Ask the cache by hash before sending a file.",
-            rich_help_panel=RUNNING,
-        ),
-    ] = False,
+    digest_first: options.DigestFirst = False,
     quiet: options.Quiet = False,
     verbose: options.Verbose = False,
 ) -> None:
@@ -185,18 +113,19 @@ def recognize(
     """
 
     def run() -> ExitStatus:
-        if no_cache and refresh:
-            raise UsageProblem("--no-cache and --refresh exclude each other")
+        cache = options.cache_use(no_cache=no_cache, refresh=refresh)
         try:
             config = ReadingConfig(
                 features=(feature,),
                 provider=provider,
                 route=route,
-                languages=tuple(name.strip() for value in lang or [] for name in value.split(",") if name.strip()),
-                cache=CacheUse.BYPASS if no_cache else CacheUse.REFRESH if refresh else CacheUse.USE,
+                languages=options.listed(lang),
+                cache=cache,
                 item_timeout_s=timeout,
+                provider_options=options.parsed_options(provider_options or []),
                 profile=profile,
                 overrides=parsed_overrides(overrides or []),
+                id_document=document,
             )
         except ValueError as error:
             raise UsageProblem(str(error)) from error
@@ -218,24 +147,75 @@ def recognize(
 
 
 @app.command()
-def normalize(
+def compare(
     paths: options.Paths,
-    out: Annotated[
-        Path, typer.Option(metavar="DIR", help="Each normalised page is written here.", rich_help_panel=OUTPUT)
-    ],
+    providers: options.ComparedProviders,
+    feature: options.ReadFeature = Feature.TEXT,
+    document: options.Document = None,
+    lang: options.Languages = None,
+    provider_options: options.ComparedOptions = None,
+    region: options.Regions = None,
     profile: options.Profile = "",
     overrides: options.Overrides = None,
-    provider: Annotated[
-        str,
-        typer.Option(metavar="NAME", help="Fit for this provider; see `ocrmux providers`.", rich_help_panel=READING),
-    ] = "",
     password: options.Password = "",
-    compare: Annotated[
-        bool,
-        typer.Option(
-            "--compare", metavar=FLAG, help="Also write source and result side by side.", rich_help_panel=OUTPUT
-        ),
-    ] = False,
+    no_cache: options.NoCache = False,
+    refresh: options.Refresh = False,
+    timeout: options.Timeout = None,
+    truth: options.Truth = None,
+    html: options.Html = None,
+    html_pages: options.HtmlPages = 100,
+    json: options.ComparisonJson = None,
+    target: options.PreprocessTarget = "",
+    concurrency: options.Concurrency = 8,
+    in_turn: options.InTurn = False,
+    quiet: options.Quiet = False,
+    verbose: options.Verbose = False,
+) -> None:
+    """Reads the same images with several providers: where they differ, how sure they are, what it takes and costs.
+
+    Pages that differ most stand first. Where the true text of NAME.png is known, NAME.txt, errors are counted too.
+
+    Exit status: 0 all read by all, 1 some failed, 2 nothing could start or bad usage, 130 interrupted (what is done is
+    told).
+    """
+
+    def run() -> ExitStatus:
+        names = options.listed(providers)
+        its_options = options.options_by_provider(provider_options or [], names)
+        try:
+            common = ReadingConfig(
+                features=(feature,),
+                languages=options.listed(lang),
+                cache=options.cache_use(no_cache=no_cache, refresh=refresh),
+                item_timeout_s=timeout,
+                profile=profile,
+                overrides=parsed_overrides(overrides or []),
+                id_document=document,
+            )
+        except ValueError as error:
+            raise UsageProblem(str(error)) from error
+        order = CompareOrder(
+            configs={name: replace(common, provider=name, provider_options=its_options[name]) for name in names},
+            policy=StreamPolicy(concurrency=concurrency, ordered=False),
+            regions=tuple(parsed_region(text) for text in region or []),
+            password=password,
+            in_turn=in_turn,
+        )
+        files = FilesCommand(tuple(paths), None, checked_target(target) if target else "", quiet, verbose)
+        return CompareCommand(files, order, feature, truth, html, json, html_pages).run()
+
+    _end_with(run)
+
+
+@app.command()
+def normalize(
+    paths: options.Paths,
+    out: options.PagesFolder,
+    profile: options.Profile = "",
+    overrides: options.Overrides = None,
+    provider: options.FittingProvider = "",
+    password: options.Password = "",
+    compare: options.BeforeAndAfter = False,
     telling: Annotated[
         TellingFormat | None,
         typer.Option("--format", help="Default: table on a terminal, jsonl elsewhere.", rich_help_panel=OUTPUT),

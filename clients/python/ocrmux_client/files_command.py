@@ -23,13 +23,13 @@ from ocrmux_client.exit_status import ExitStatus
 from ocrmux_client.pair import ServicePair
 from ocrmux_client.progress import RunProgress
 from ocrmux_client.run_summary import RunSummary
-from ocrmux_client.source_run import SourceRun
+from ocrmux_client.source_run import WatchedRun
 from ocrmux_client.target_address import wrong_server
 
 _REACH_TIMEOUT_S = 10.0
 
 OnReconnect = Callable[[int, float, OcrMuxError], None]
-RunT = TypeVar("RunT", bound=SourceRun[Any])
+RunT = TypeVar("RunT", bound=WatchedRun)
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,10 +66,12 @@ class FilesCommand:
         shares_terminal: bool,
         doing: str = "reading",
         tells_cache: bool = True,
+        rounds: int = 1,
     ) -> ExitStatus:
         """Runs over the files to the end and tells of it. Raises ServicesNotRunning, OcrMuxError if none could start.
 
-        ``make_run`` gets the progress to show and, where breaks are to be told, who hears of them.
+        ``make_run`` gets the progress to show and, where breaks are to be told, who hears of them. Each file is counted
+        ``rounds`` times.
         """
         console = error_console()
         with contextlib.ExitStack() as stack:
@@ -87,7 +89,7 @@ class FilesCommand:
             run = make_run(progress, partial(_tell_break, console) if self.verbose else None)
             with progress:
                 if shown and sources.STANDARD_INPUT not in self.paths:
-                    sources.count(self._walk(), progress.set_total)
+                    sources.count(self._walk(), lambda files: progress.set_total(files * rounds))
                 ending = _interruptible(_work(run, target, walked, watch))
             status = self._close(console, run.summary, run.elapsed_s, ending)
             if pair is not None and run.summary.bugs:
@@ -126,9 +128,7 @@ class FilesCommand:
         return ExitStatus.SOME_FAILED if summary.errors else ExitStatus.OK
 
 
-async def _work(
-    run: SourceRun[Any], target: str, walked: Iterator[Path], watch: Callable[[], None]
-) -> Exception | None:
+async def _work(run: WatchedRun, target: str, walked: Iterator[Path], watch: Callable[[], None]) -> Exception | None:
     """Runs to the end; gives what broke the run off, or None."""
     async with OcrMuxClient(target) as client:
         await client.wait_until_reachable(_REACH_TIMEOUT_S)

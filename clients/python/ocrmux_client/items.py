@@ -24,6 +24,15 @@ class Feature(enum.Enum):
     ID_DOCUMENT = "id"
 
 
+class IdDocument(enum.Enum):
+    """Which identity document a page shows."""
+
+    IDENTITY_CARD = "identity-card"
+    BUSINESS_LICENCE = "business-licence"
+    BANK_CARD = "bank-card"
+    PASSPORT = "passport"
+
+
 class CacheUse(enum.Enum):
     """How the cache is used: look and keep; ask anew and keep; neither look nor keep."""
 
@@ -83,8 +92,9 @@ class Item:
 class ReadingConfig:
     """How items are to be read. What is left at its default is the server's to choose.
 
-    At most one of ``provider`` and ``route``; more raises ValueError. ``profile`` and ``overrides`` steer the
-    normalisation of pages.
+    At most one of ``provider`` and ``route``; more raises ValueError. ``id_document`` says which document to look for
+    and goes with Feature.ID_DOCUMENT only; None leaves it to the provider to find out. ``profile`` and ``overrides``
+    steer the normalisation of pages.
     """
 
     features: tuple[Feature, ...] = (Feature.TEXT,)
@@ -98,8 +108,11 @@ class ReadingConfig:
     include_raw_response: bool = False
     profile: str = ""
     overrides: Mapping[str, str] = field(default_factory=dict)
+    id_document: IdDocument | None = None
 
     def __post_init__(self) -> None:
+        if self.id_document is not None and Feature.ID_DOCUMENT not in self.features:
+            raise ValueError("which identity document to look for is said for the feature id only")
         if self.provider and self.route:
             raise ValueError("a provider and a route cannot be asked for at once")
         if self.item_timeout_s is not None and not self.item_timeout_s > 0:
@@ -115,6 +128,8 @@ class ReadingConfig:
             provider_options=dict(self.provider_options),
             include_raw_response=self.include_raw_response,
         )
+        if self.id_document is not None:
+            config.id_document = recognition_pb2.IdDocument.Value(f"ID_DOCUMENT_{self.id_document.name}")
         if self.provider:
             config.provider = self.provider
         if self.route:

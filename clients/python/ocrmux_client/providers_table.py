@@ -67,8 +67,12 @@ def _facts(provider: Provider) -> Table:
     table = _grid()
     if provider.state_detail:
         table.add_row("why", Text(provider.state_detail))
+    if provider.HasField("budget"):
+        table.add_row("budget", Text(_budget(provider)))
     for feature in provider.features:
         lines = [Text(_takes(feature)), Text(_load(feature))]
+        if feature.price_per_unit:
+            lines.append(Text(f"price {feature.price_per_unit:.6g} {feature.currency} a unit"))
         if feature.state not in (provider.state, ProviderState.PROVIDER_STATE_UNSPECIFIED):
             lines.insert(0, _feature_state(feature))
         table.add_row(_words(Feature.Name(feature.feature), "FEATURE_"), Group(*lines))
@@ -129,6 +133,18 @@ def _load(feature: ProviderFeature) -> str:
     ]
     allowed = ", ".join(filter(None, rates)) or "no limit"
     return f"quota {allowed}; now {quota.in_progress} running, {quota.waiting} waiting"
+
+
+def _budget(provider: Provider) -> str:
+    """``40 of 1000 units, 0.12 of 3 CNY``: what is spent today of what may be."""
+    budget = provider.budget
+    currency = next((feature.currency for feature in provider.features if feature.currency), "")
+    limits = [
+        (budget.units_used, budget.units_per_day, "units"),
+        (budget.cost_used, budget.cost_per_day, currency),
+    ]
+    spent = [f"{used:.10g} of {limit:.10g} {unit}".rstrip() for used, limit, unit in limits if limit]
+    return f"today {', '.join(spent)}"
 
 
 def _languages(languages: list[str]) -> str:

@@ -68,6 +68,7 @@ class ReadingRun(SourceRun[PageAnswer]):
             with self._progress.making_way():
                 await self._sink.write(piece)
         self.summary.count(record, last_page=answer.last_page)
+        self.summary.pay(record.provenance.cost, record.provenance.currency)
         self._show()
         await self._draw(path, record)
 

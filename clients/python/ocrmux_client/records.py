@@ -106,6 +106,8 @@ class PageRecord:
                 {"provider": passed.provider, "reason": passed.reason} for passed in self.provenance.fallbacks
             ],
             "billed_units": self.provenance.billed_units,
+            "cost": self.provenance.cost,
+            "currency": self.provenance.currency or None,
             "timings_ms": {stage: round(getattr(timings, f"{stage}_ms"), 3) for stage in _STAGES},
             "steps": steps_json(self.steps),
             "measures": None if self.measures is None else measured_json(self.measures),

@@ -95,10 +95,12 @@ class _FailureGroup:
 class RunSummary:
     """Counts of pages; the first failures in words, bounded in number.
 
-    ``undone`` and ``picture`` are its words for what failed and for a picture that was drawn.
+    ``undone``, ``page`` and ``picture`` are its words for what failed, for what is counted and for a picture that was
+    drawn.
     """
 
     undone: str = "not read"
+    page: str = "page"
     picture: str = "annotated picture"
     tells_cache: bool = True
     pages: int = 0
@@ -111,6 +113,7 @@ class RunSummary:
     bugs: int = 0
     _groups: dict[str, _FailureGroup] = field(default_factory=dict)
     _shares: dict[str, float] = field(default_factory=dict)
+    _costs: dict[str, float] = field(default_factory=dict)
 
     @property
     def sources_under_way(self) -> float:
@@ -130,6 +133,11 @@ class RunSummary:
             self.errors += 1
             self.bugs += record.status == "INTERNAL"
             self._remember(record)
+
+    def pay(self, cost: float, currency: str) -> None:
+        """Adds what a page cost; 0 adds nothing."""
+        if cost:
+            self._costs[currency] = self._costs.get(currency, 0.0) + cost
 
     def failure_lines(self) -> Iterator[str]:
         """The failures, those with one cause together and the first of them named; bounded in number."""
@@ -152,11 +160,12 @@ class RunSummary:
         """The run in one line."""
         rate = self.pages / elapsed_s if elapsed_s > 0 else 0.0
         parts = [
-            f"{_counted(self.pages, 'page')} in {elapsed_s:.1f} s ({rate:.1f} pages/s)",
+            f"{_counted(self.pages, self.page)} in {elapsed_s:.1f} s ({rate:.1f} {self.page}s/s)",
         ]
         if self.tells_cache:
             parts.append(f"{self.from_cache} from the cache")
         parts.append(_counted(self.errors, "error"))
+        parts += [f"cost {cost:.6g} {currency}".rstrip() for currency, cost in self._costs.items()]
         if self.sources_skipped:
             parts.append(f"{_counted(self.sources_skipped, 'source')} done before")
         if pictures_in is not None:

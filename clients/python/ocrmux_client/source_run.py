@@ -21,25 +21,14 @@ from ocrmux_client.stream_dialect import AnswerT
 _WATCH_S = 0.5
 
 
-class SourceRun(ABC, Generic[AnswerT]):
-    """Sends sources over one stream and takes their answers; what was taken stands, however the run ends.
+class WatchedRun(ABC):
+    """Work on files that is counted and shown, and watched over; what was done stands, however the run ends."""
 
-    ``done_before`` has the sources to be skipped, by ``source_key``.
-    """
-
-    def __init__(
-        self,
-        summary: RunSummary,
-        progress: RunProgress,
-        done_before: frozenset[str] = frozenset(),
-        clock: Callable[[], float] = time.monotonic,
-    ) -> None:
+    def __init__(self, summary: RunSummary, progress: RunProgress, clock: Callable[[], float] = time.monotonic) -> None:
         self.summary = summary
-        self._done_before = done_before
         self._progress = progress
         self._clock = clock
         self._started_s = clock()
-        self._sources: dict[str, Path] = {}
 
     @property
     def elapsed_s(self) -> float:
@@ -62,6 +51,31 @@ class SourceRun(ABC, Generic[AnswerT]):
             watching.cancel()
             await asyncio.gather(working, watching, return_exceptions=True)
 
+    def _show(self) -> None:
+        self._progress.show(self.summary, self.elapsed_s)
+
+    @abstractmethod
+    async def _work(self, client: OcrMuxClient, paths: Iterator[Path]) -> None:
+        """The work on all paths."""
+
+
+class SourceRun(WatchedRun, Generic[AnswerT]):
+    """Sends sources over one stream and takes their answers.
+
+    ``done_before`` has the sources to be skipped, by ``source_key``.
+    """
+
+    def __init__(
+        self,
+        summary: RunSummary,
+        progress: RunProgress,
+        done_before: frozenset[str] = frozenset(),
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        super().__init__(summary, progress, clock)
+        self._done_before = done_before
+        self._sources: dict[str, Path] = {}
+
     async def _work(self, client: OcrMuxClient, paths: Iterator[Path]) -> None:
         await self._begin()
         async with aclosing(self._stream(client, self._items(paths))) as answers:
@@ -83,9 +97,6 @@ class SourceRun(ABC, Generic[AnswerT]):
                 request_id = f"{number:08d}"
                 self._sources[request_id] = path
                 yield self._item(request_id, path)
-
-    def _show(self) -> None:
-        self._progress.show(self.summary, self.elapsed_s)
 
     @abstractmethod
     async def _begin(self) -> None:

@@ -86,5 +86,6 @@ def build_aws(name: str, settings: AwsSettings) -> RemoteProvider:
         dialect,
         http=settings.http_client(),
         access=Keys(name, missing=keys.missing),
+        kept=settings.kept(),
         timeout_s=settings.timeout_s,
     )

@@ -81,7 +81,7 @@ def bank_card_fields(said: dict[str, Any]) -> tuple[Field, ...]:
         if key in _object(stated)
     ]
     kind = stated.get("bank_card_type")
-    if isinstance(kind, int) and kind in _CARD_TYPES:
+    if isinstance(kind, int) and not isinstance(kind, bool) and kind in _CARD_TYPES:
         fields.append(make_field(FieldName.CARD_TYPE, str(kind), None, None, normalized=_CARD_TYPES[kind]))
     return tuple(field for field in fields if field is not None)
 

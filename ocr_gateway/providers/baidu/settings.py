@@ -71,8 +71,14 @@ class BaiduSettings(RemoteSettings):
         }
 
 
-def build_baidu(name: str, settings: BaiduSettings, *, clock: Callable[[], float] = time.monotonic) -> RemoteProvider:
-    """The provider. Keys that are not there show in its status. ``clock`` counts monotonic seconds."""
+def build_baidu(
+    name: str,
+    settings: BaiduSettings,
+    *,
+    clock: Callable[[], float] = time.monotonic,
+    wall_clock: Callable[[], float] = time.time,
+) -> RemoteProvider:
+    """The provider. Keys that are not there show in its status. The clocks are RemoteProvider's."""
     http, key = settings.http_client(), _key(settings)
     dialect = BaiduDialect(
         name,
@@ -85,9 +91,11 @@ def build_baidu(name: str, settings: BaiduSettings, *, clock: Callable[[], float
         dialect,
         http=http,
         access=_access(name, settings, http, key, clock),
+        kept=settings.kept(),
         timeout_s=settings.timeout_s,
         day_offset_s=round(settings.day_offset_h * 3600),
         clock=clock,
+        wall_clock=wall_clock,
     )
 
 
@@ -107,4 +115,4 @@ def _access(name: str, settings: BaiduSettings, http: HttpClient, key: AccessKey
         secret_key=key.secret_key,
         timeout_s=settings.timeout_s,
     )
-    return TokenKeeper(fetch, provider=name, missing=missing, clock=clock)
+    return TokenKeeper(fetch, provider=name, missing=missing, kept=settings.kept(), clock=clock)

@@ -15,6 +15,7 @@ from urllib.parse import urlencode, urlsplit
 from google.auth import crypt, jwt
 
 from ocr_gateway.providers.http import HttpAnswer, HttpClient, OutgoingBody
+from ocr_gateway.providers.remote.secrecy import Kept
 from ocr_gateway.providers.remote.token_keeper import Token, TokenFailed, TokenKeeper, TokenRejected
 
 AUDIENCE = "https://vision.googleapis.com/"
@@ -100,7 +101,7 @@ def service_account_access(
         )
         return token_of(answer)
 
-    return TokenKeeper(fetch, provider=provider, missing=missing)
+    return TokenKeeper(fetch, provider=provider, missing=missing, kept=Kept(key_file))
 
 
 def token_of(answer: HttpAnswer) -> Token:

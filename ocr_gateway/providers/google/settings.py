@@ -102,7 +102,7 @@ def build_google(name: str, settings: GoogleSettings) -> RemoteProvider:
             timeout_s=settings.timeout_s,
         )
     dialect = GoogleDialect(name, settings, secret if settings.auth == "api_key" else None)
-    return RemoteProvider(dialect, http=http, access=access, timeout_s=settings.timeout_s)
+    return RemoteProvider(dialect, http=http, access=access, kept=settings.kept(), timeout_s=settings.timeout_s)
 
 
 def _missing(source: SecretSource | None, what: str) -> str:

@@ -36,6 +36,7 @@ from ocr_gateway.providers.http import HttpAnswer, HttpClient, HttpFailure, Outg
 from ocr_gateway.providers.remote.access import Access
 from ocr_gateway.providers.remote.dialect import OPTIONS_FIELD, Dialect, Request
 from ocr_gateway.providers.remote.meanings import Meaning, Refusal
+from ocr_gateway.providers.remote.secrecy import Kept
 from ocr_gateway.providers.remote.upright import upright_call
 from ocr_gateway.providers.remote.values import parse_object
 from rpc_runtime.expected_error import ExpectedError
@@ -63,6 +64,7 @@ class RemoteProvider:
     action that is not open to the keys is rested for ``rest_s``, one whose quota is spent for longer; when it is not
     the one that all calls of the feature have, the others go on.
 
+    ``kept`` are the keys, which services quote in their errors: they are taken out of what is told on.
     ``http`` is opened and closed with the provider. ``clock`` counts monotonic seconds, ``wall_clock`` seconds of the
     epoch, on which the service's day ends ``day_offset_s`` before that of UTC.
     """
@@ -73,6 +75,7 @@ class RemoteProvider:
         *,
         http: HttpClient,
         access: Access,
+        kept: Kept | None = None,
         timeout_s: float = 10.0,
         rest_s: float = 60.0,
         day_offset_s: int = 0,
@@ -84,6 +87,7 @@ class RemoteProvider:
         self._name = self._description.name
         self._http = http
         self._access = access
+        self._kept = kept or Kept()
         self._timeout_s = timeout_s
         self._rest_s = rest_s
         self._day_offset_s = day_offset_s
@@ -293,7 +297,7 @@ class RemoteProvider:
         except Refusal as refusal:
             raise self._error(refusal, calls[0], access) from None
         except ValueError as error:
-            raise self._malformed(error) from None
+            raise self._malformed(error, access) from None
 
     async def _in_time(self, exchange: Awaitable[HttpAnswer]) -> HttpAnswer:
         try:
@@ -322,13 +326,13 @@ class RemoteProvider:
                 return [refusal]
             raise self._error(refusal, calls[0], access)
         if said is None:
-            raise self._malformed(fault)
+            raise self._malformed(fault, access)
         try:
             results = await off_loop(len(answer.body), self._dialect.results, said, calls)
         except ValueError as error:
-            raise self._malformed(error) from None
+            raise self._malformed(error, access) from None
         if len(results) != len(calls):
-            raise self._malformed(f"{len(results)} results for {len(calls)} images")
+            raise self._malformed(f"{len(results)} results for {len(calls)} images", access)
         self._access.accepted()
         if len(calls) == 1 and calls[0].include_raw_response and isinstance(results[0], ProviderResult):
             return [ProviderResult(results[0].page, results[0].billed_units, answer.body)]
@@ -347,12 +351,13 @@ class RemoteProvider:
     def _meaning(self, refusal: Refusal) -> Meaning:
         return self._dialect.errors.meaning(refusal.code, refusal.status)
 
-    def _malformed(self, error: object) -> ProviderUnavailable:
-        return ProviderUnavailable(self._name, f"malformed answer: {error}"[:_MAX_WORDS], may_be_billed=True)
+    def _malformed(self, error: object, access: str) -> ProviderUnavailable:
+        words = self._kept.out_of(f"malformed answer: {error}"[:_MAX_WORDS], access)
+        return ProviderUnavailable(self._name, words, may_be_billed=True)
 
     def _error(self, refusal: Refusal, call: ProviderCall, access: str) -> Exception:
         """The error for what the service says, with what follows from it for the provider done."""
-        detail, action = str(refusal), self._dialect.action(call)
+        detail, action = self._kept.out_of(str(refusal), access), self._dialect.action(call)
         match self._meaning(refusal):
             case Meaning.TOKEN:
                 return self._token_refused(access, detail)
@@ -371,11 +376,11 @@ class RemoteProvider:
             case Meaning.THROTTLED:
                 return ProviderThrottled(self._name, detail, retry_after_s=refusal.retry_after_s or None)
             case meaning:
-                return self._call_error(meaning, refusal, call)
+                return self._call_error(meaning, refusal, call, detail)
 
-    def _call_error(self, meaning: Meaning, refusal: Refusal, call: ProviderCall) -> Exception:
+    def _call_error(self, meaning: Meaning, refusal: Refusal, call: ProviderCall, detail: str) -> Exception:
         """The error for what concerns this call alone."""
-        detail, extent = str(refusal), f"{call.width} x {call.height} px, {len(call.image)} bytes"
+        extent = f"{call.width} x {call.height} px, {len(call.image)} bytes"
         match meaning:
             case Meaning.UNDECODABLE:
                 return ImageUndecodable(f"{self._name} says: {detail}")

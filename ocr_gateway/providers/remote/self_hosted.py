@@ -28,6 +28,7 @@ def remote_provider(dialect: Dialect, settings: RemoteSettings) -> RemoteProvide
         dialect,
         http=settings.http_client(),
         access=Keys(name, missing=settings.keys.missing if settings.keys else ""),
+        kept=settings.kept(),
         timeout_s=settings.timeout_s,
         day_offset_s=round(settings.day_offset_h * 3600),
     )

@@ -10,6 +10,7 @@ from pydantic import Field, field_validator, model_validator
 
 from ocr_gateway.model import Feature, FeatureSupport, IdDocument, ImageLimits, PagePreference, Quota
 from ocr_gateway.providers.http import HttpClient
+from ocr_gateway.providers.remote.secrecy import Kept
 from ocr_gateway.setting_parts import ProviderPart, QuotaSettings, SecretSource, SecretUrl, laid_over
 from rpc_runtime.settings import SettingsSection
 from rpc_runtime.settings_source import fault_at
@@ -146,6 +147,11 @@ class RemoteSettings(ProviderPart):
     def prices(self) -> dict[Feature, float]:
         """The price of a unit, by feature; 0 where none is known."""
         return {each: found.price_per_unit for each in Feature if (found := self.feature(each)) is not None}
+
+    def kept(self) -> Kept:
+        """The keys, to be kept out of what is said."""
+        keys = self.keys
+        return Kept(*(keys.read(name) for name in type(keys).model_fields)) if keys is not None else Kept()
 
     def http_client(self) -> HttpClient:
         """A client of its own for its calls."""

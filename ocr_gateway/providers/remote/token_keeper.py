@@ -11,6 +11,7 @@ import structlog
 
 from ocr_gateway.errors import ProviderNotConfigured, ProviderUnavailable
 from ocr_gateway.providers.http import HttpFailure
+from ocr_gateway.providers.remote.secrecy import Kept
 
 _FAILURE_REST_S = 1.0
 _REFRESH_REST_S = 30.0
@@ -48,8 +49,8 @@ class TokenKeeper:
     ``fetch`` asks the service for one token, in bounded time. It raises TokenRejected, TokenFailed, HttpFailure, or
     ValueError for an answer that makes no sense. A new token is fetched a day, or a tenth of its lifetime, before the
     old one ends, which serves meanwhile. After a failed fetch none is tried for a second. After rejected keys, or
-    three tokens refused in a row, none is tried for ``rest_s``. ``missing`` says which keys there are not; ``clock``
-    counts monotonic seconds.
+    three tokens refused in a row, none is tried for ``rest_s``. ``missing`` says which keys there are not, and
+    ``kept`` which ones to keep out of what is said; ``clock`` counts monotonic seconds.
     """
 
     def __init__(
@@ -58,12 +59,14 @@ class TokenKeeper:
         *,
         provider: str,
         missing: str = "",
+        kept: Kept | None = None,
         rest_s: float = 60.0,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self._fetch = fetch
         self._provider = provider
         self._missing = missing
+        self._kept = kept or Kept()
         self._rest_s = rest_s
         self._clock = clock
         self._token: str | None = None
@@ -134,7 +137,7 @@ class TokenKeeper:
         """Tells that the service rejects the keys. They are tried again after the rest."""
         self._token = None
         self._refusals = 0
-        self._rejection = detail
+        detail = self._rejection = self._kept.out_of(detail)
         self._rejected_until = self._clock() + self._rest_s
         _log.warning("provider.credentials_rejected", provider=self._provider, detail=detail, rest_s=self._rest_s)
 
@@ -191,7 +194,7 @@ class TokenKeeper:
         self._failed_until = 0.0
 
     def _fail(self, detail: str, retry_after_s: float | None = None) -> None:
-        self._failure = detail
+        detail = self._failure = self._kept.out_of(detail)
         now = self._clock()
         rest_s = _REFRESH_REST_S if self._is_valid(now) else _FAILURE_REST_S
         if retry_after_s is not None:

@@ -150,6 +150,25 @@ def test_csv_has_one_row_a_line_of_text() -> None:
     assert (rows[3]["text"], rows[3]["x0"]) == ("12", "")
 
 
+def test_csv_tells_a_cells_place_and_a_fields_name() -> None:
+    """Cells by table, row and column from 1; fields with name, printed text and check digit, the value as the text."""
+    text = text_of(OutputFormat.CSV, record_of(table_page()), record_of(identity_page()), record_of(text_page(1, "x")))
+    cell, _, last, number, birth, line = csv.DictReader(io.StringIO(text))
+    assert [cell[name] for name in ("kind", "table", "row", "column", "column_span")] == ["cell", "1", "1", "1", "2"]
+    assert [last[name] for name in ("text", "row", "column", "row_span")] == ["12", "2", "2", "1"]
+    assert [number[name] for name in ("kind", "name", "check_digit", "row")] == ["field", "id_number", "holds", ""]
+    assert (birth["text"], birth["as_printed"]) == ("1949-12-31", "1949年12月31日")
+    assert birth["check_digit"] == "does not hold"
+    assert (line["kind"], line["name"]) == ("line", "")
+
+
+def test_text_tells_what_a_page_cost() -> None:
+    """The price stands in the header where there is one."""
+    record = record_of(text_page(1, "x"))
+    record.provenance.cost, record.provenance.currency = 0.0015, "USD"
+    assert "· 0.0015 USD" in text_of(OutputFormat.TXT, record).splitlines()[0]
+
+
 def test_markdown_has_a_heading_a_page_and_real_tables() -> None:
     """Tables become Markdown tables with their own signs escaped, errors become quotations."""
     text = text_of(OutputFormat.MD, record_of(table_page()), failed_record(), record_of(identity_page()))

@@ -85,3 +85,21 @@ def test_each_feature_says_how_it_wants_its_pages() -> None:
         provider = gateway_pb2.Provider(name="engine", state=SERVING, features=[one])
         lines = shown(gateway_pb2.ListProvidersResponse(providers=[provider]))
         assert lines[1] == f"  text  {told}"
+
+
+def test_prices_and_what_is_spent_of_a_budget_are_shown() -> None:
+    """With the currency; a limit that there is not is left out, and so are prices of 0."""
+    priced, free = feature(TEXT, SERVING), feature(TABLE, SERVING)
+    priced.price_per_unit, priced.currency = 0.0035, "CNY"
+    provider = gateway_pb2.Provider(
+        name="cloud",
+        state=SERVING,
+        features=[priced, free],
+        budget=gateway_pb2.Budget(units_used=400.5, cost_per_day=10, cost_used=1.40175),
+    )
+    lines = shown(gateway_pb2.ListProvidersResponse(providers=[provider]))
+    assert lines[1] == "  budget  today 1.40175 of 10 CNY"
+    assert [line.split("  ")[-1].strip() for line in lines if "price" in line] == ["price 0.0035 CNY a unit"]
+    provider.budget.units_per_day = 1000
+    lines = shown(gateway_pb2.ListProvidersResponse(providers=[provider]))
+    assert lines[1] == "  budget  today 400.5 of 1000 units, 1.40175 of 10 CNY"

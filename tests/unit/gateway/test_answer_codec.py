@@ -25,6 +25,8 @@ recognitions = st.builds(
     cache=st.sampled_from(CacheOutcome),
     attempts=st.integers(0, 5),
     billed_units=st.floats(0, 5),
+    cost=st.floats(0, 5),
+    currency=st.sampled_from(["", "CNY"]),
     fallbacks=st.lists(st.builds(Fallback, names, names), max_size=2).map(tuple),
     queue_ms=st.floats(0, 1e6),
     rate_limit_ms=st.floats(0, 1e6),
@@ -51,6 +53,8 @@ def parsed_form(request_id: str, of: Recognition, total_ms: float) -> recognitio
             attempts=of.attempts,
             fallbacks=[recognition_pb2.Fallback(provider=each.provider, reason=each.reason) for each in of.fallbacks],
             billed_units=of.billed_units,
+            cost=of.cost,
+            currency=of.currency,
             timings=recognition_pb2.Timings(
                 queue_ms=of.queue_ms,
                 rate_limit_ms=of.rate_limit_ms,

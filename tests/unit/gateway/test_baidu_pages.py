@@ -11,14 +11,15 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ocr_gateway.errors import FieldInvalid, ImageTooLargeBytes, ProviderQuotaSpent
-from ocr_gateway.model import CellKind, CheckDigit, Feature, Page, Polygon, ProviderCall
-from ocr_gateway.providers.baidu_endpoints import ENDPOINTS
-from ocr_gateway.providers.baidu_errors import Meaning, error_of, meaning_of
-from ocr_gateway.providers.baidu_form import encode_form
-from ocr_gateway.providers.baidu_id_card import check_id_number
-from ocr_gateway.providers.baidu_json import parse_object
-from ocr_gateway.providers.baidu_pages import page_of
+from ocr_gateway.errors import FieldInvalid, ImageTooLargeBytes
+from ocr_gateway.identity.check_digits import check_id_number
+from ocr_gateway.model import CellKind, CheckDigit, Page, Polygon
+from ocr_gateway.providers.baidu.endpoints import ENDPOINTS
+from ocr_gateway.providers.baidu.errors import ERRORS
+from ocr_gateway.providers.baidu.form import encode_form
+from ocr_gateway.providers.baidu.pages import page_of
+from ocr_gateway.providers.remote.meanings import Meaning
+from ocr_gateway.providers.remote.values import parse_object
 
 BOX = {"left": 10, "top": 20, "width": 100, "height": 30}
 # The corners of BOX clockwise from the text's top left, by the quarters that the image stands turned counter-clockwise.
@@ -41,7 +42,7 @@ SDK_BODY_SHA256 = "b0715c5b479a3afd6de88fc05d928d70d581087bd33b886e6b3095cd69786
 
 
 def text_page(*lines: dict[str, Any], **more: Any) -> Page:
-    return page_of({"words_result": list(lines), **more}, Feature.TEXT, 200, 100)
+    return page_of({"words_result": list(lines), **more}, "general", 200, 100)
 
 
 def test_the_body_is_the_one_that_the_vendors_sdk_sends() -> None:
@@ -123,38 +124,43 @@ def test_paragraphs_make_blocks() -> None:
 def test_nothing_found_is_an_empty_page() -> None:
     """Of each feature."""
     assert text_page() == Page(200, 100)
-    assert page_of({"table_num": 0}, Feature.TABLE, 200, 100) == Page(200, 100)
-    assert page_of({"words_result": [], "image_status": "non_idcard"}, Feature.ID_DOCUMENT, 200, 100) == Page(200, 100)
+    assert page_of({"table_num": 0}, "table", 200, 100) == Page(200, 100)
+    assert page_of({"words_result": [], "image_status": "non_idcard"}, "idcard", 200, 100) == Page(200, 100)
 
 
 def test_halves_of_characters_are_replaced() -> None:
     """What no message can carry does not get into one; whole characters beyond the 16 bits stay."""
-    page = page_of(parse_object(rb'{"words_result":[{"words":"a\ud83d\ude00\ud800"}]}'), Feature.TEXT, 200, 100)
+    page = page_of(parse_object(rb'{"words_result":[{"words":"a\ud83d\ude00\ud800"}]}'), "general", 200, 100)
     assert page.blocks[0].lines[0].text == "a😀\ufffd"
 
 
 @pytest.mark.parametrize(
-    ("feature", "answer"),
+    ("endpoint", "answer"),
     [
-        (Feature.TEXT, {}),
-        (Feature.TEXT, {"words_result": {"a": 1}}),
-        (Feature.TEXT, {"words_result": ["a"]}),
-        (Feature.TEXT, {"words_result": [{"words": "a", "location": BOX | {"left": True}}]}),
-        (Feature.TEXT, {"words_result": [{"words": "a", "location": BOX | {"left": 1e30}}]}),
-        (Feature.TEXT, {"words_result": [{"words": "a", "chars": [{"char": "a"}]}]}),
-        (Feature.TEXT, {"words_result": [{"words": "a"}], "paragraphs_result": [{"words_result_idx": [-1]}]}),
-        (Feature.TABLE, {}),
-        (Feature.TABLE, {"tables_result": [{}]}),
-        (Feature.TABLE, {"tables_result": [{"body": [{"row_start": "0"}]}]}),
-        (Feature.TABLE, {"tables_result": [{"body": [], "header": [7]}]}),
-        (Feature.ID_DOCUMENT, {"words_result": [1]}),
-        (Feature.ID_DOCUMENT, {"words_result": {"姓名": "张三"}}),
+        ("general", {}),
+        ("general", {"words_result": {"a": 1}}),
+        ("general", {"words_result": ["a"]}),
+        ("general", {"words_result": [{"words": "a", "location": BOX | {"left": True}}]}),
+        ("general", {"words_result": [{"words": "a", "location": BOX | {"left": 1e30}}]}),
+        ("general", {"words_result": [{"words": "a", "chars": [{"char": "a"}]}]}),
+        ("general", {"words_result": [{"words": "a"}], "paragraphs_result": [{"words_result_idx": [-1]}]}),
+        ("table", {}),
+        ("table", {"tables_result": [{}]}),
+        ("table", {"tables_result": [{"body": [{"row_start": "0"}]}]}),
+        ("table", {"tables_result": [{"body": [], "header": [7]}]}),
+        ("idcard", {"words_result": [1]}),
+        ("idcard", {"words_result": {"姓名": "张三"}}),
+        ("idcard", {"image_status": "normal"}),
+        ("business_license", {"words_result": {"单位名称": {"words": 7}}}),
+        ("bankcard", {}),
+        ("bankcard", {"result": []}),
+        ("bankcard", {"result": {"bank_card_number": 6225}}),
     ],
 )
-def test_another_shape_is_refused(feature: Feature, answer: dict[str, Any]) -> None:
+def test_another_shape_is_refused(endpoint: str, answer: dict[str, Any]) -> None:
     """With a ValueError that says what is missing."""
     with pytest.raises(ValueError, match=r"no |has"):
-        page_of(answer, feature, 200, 100)
+        page_of(answer, endpoint, 200, 100)
 
 
 JSON = st.recursive(
@@ -165,7 +171,8 @@ JSON = st.recursive(
             ["words_result", "words", "location", "chars", "char", "left", "top", "width", "height", "tables_result",
              "body", "header", "vertexes_location", "x", "y", "probability", "average", "direction",
              "paragraphs_result", "words_result_idx", "row_start", "row_end", "col_start", "col_end",
-             "姓名", "公民身份号码", "table_num"]
+             "姓名", "公民身份号码", "table_num", "result", "bank_card_number", "bank_card_type", "单位名称",
+             "有效期"]
         ),
         inner,
         max_size=6,
@@ -175,13 +182,13 @@ JSON = st.recursive(
 
 
 @given(
-    answer=st.dictionaries(st.sampled_from(["words_result", "tables_result", "direction", "chars"]), JSON, max_size=4)
+    answer=st.dictionaries(st.sampled_from(["words_result", "tables_result", "direction", "result"]), JSON, max_size=4)
 )
 def test_no_answer_breaks_the_reading(answer: dict[str, Any]) -> None:
     """Every JSON gives a page or a ValueError, nothing else."""
-    for feature in Feature:
+    for endpoint in ENDPOINTS:
         try:
-            assert isinstance(page_of(answer, feature, 200, 100), Page)
+            assert isinstance(page_of(answer, endpoint, 200, 100), Page)
         except ValueError:
             continue
 
@@ -200,7 +207,7 @@ def test_tables_have_spans_and_kinds() -> None:
             {"table_location": corner, "header": [{"words": "h"}], "body": body, "footer": [{"words": "f"}]}
         ],
     }
-    (table,) = page_of(answer, Feature.TABLE, 200, 100).tables
+    (table,) = page_of(answer, "table", 200, 100).tables
     assert (table.row_count, table.column_count) == (4, 3)
     assert [(c.text, c.row, c.column, c.row_span, c.column_span, c.kind) for c in table.cells] == [
         ("h", 0, 0, 1, 3, CellKind.COLUMN_HEADER),
@@ -232,7 +239,7 @@ def test_fields_of_an_identity_card_are_normalised() -> None:
     stated = {"姓名": " 张 三", "性别": "男", "出生": "19990230", "公民身份号码": "11010519491231002x", "民族": ""}
     words = {key: {"words": value, "location": BOX} for key, value in stated.items()}
     words |= {"签发日期": {"words": "2020年1月31日"}, "失效日期": {"words": "长期"}}
-    fields = page_of({"words_result": words}, Feature.ID_DOCUMENT, 200, 100).fields
+    fields = page_of({"words_result": words}, "idcard", 200, 100).fields
     assert [(field.name, field.normalized_value, field.check_digit) for field in fields] == [
         ("name", "张三", CheckDigit.NOT_APPLICABLE),
         ("sex", "M", CheckDigit.NOT_APPLICABLE),
@@ -243,6 +250,68 @@ def test_fields_of_an_identity_card_are_normalised() -> None:
     ]
     assert fields[0].polygon == BOX_CORNERS[0]
     assert fields[4].polygon is None
+
+
+@pytest.mark.parametrize(
+    ("status", "names"),
+    [
+        ("normal", ["name"]),
+        ("blurred", ["name"]),
+        ("reversed_side", ["name"]),
+        ("non_idcard", []),
+        ("other_type_card", []),
+    ],
+)
+def test_what_is_no_identity_card_has_no_fields(status: str, names: list[str]) -> None:
+    """It is no error of Baidu's: image_status says it. What was read on a poor picture of one stays."""
+    answer = {"words_result": {"姓名": {"words": "张三"}}, "image_status": status}
+    assert [field.name for field in page_of(answer, "idcard", 200, 100).fields] == names
+
+
+@pytest.mark.parametrize(
+    ("stated", "period"),
+    [
+        (
+            {"有效期": "2035年05月31日", "有效期起始日期": "2015年06月01日"},
+            {"from": "2015-06-01", "until": "2035-05-31"},
+        ),
+        ({"有效期": "2015年06月01日至2035年05月31日"}, {"from": "2015-06-01", "until": "2035-05-31"}),
+        ({"有效期": "长期", "有效期起始日期": "无"}, {"until": ""}),
+        ({"有效期": "2015年06月01日至长期", "有效期起始日期": "2015年06月01日"}, {"from": "2015-06-01", "until": ""}),
+    ],
+)
+def test_a_business_licences_period_has_two_ends(stated: dict[str, str], period: dict[str, str]) -> None:
+    """In whichever of its ways Baidu tells it, and each end once."""
+    fields = page_of(
+        {"words_result": {key: {"words": value} for key, value in stated.items()}}, "business_license", 9, 9
+    )
+    assert {field.name.removeprefix("valid_"): field.normalized_value for field in fields.fields} == period
+    assert len(fields.fields) == len(period)
+
+
+def test_what_a_business_licence_does_not_state_is_left_out() -> None:
+    """Baidu says 无, at -1, where nothing is printed."""
+    nothing = {"words": "无", "location": {"left": -1, "top": -1, "width": 0, "height": 0}}
+    stated = {"单位名称": {"words": "北京样例科技有限公司", "location": BOX}, "证件编号": nothing, "组成形式": nothing}
+    (field,) = page_of({"words_result": stated}, "business_license", 200, 100).fields
+    assert (field.name, field.polygon) == ("company_name", BOX_CORNERS[0])
+
+
+@pytest.mark.parametrize(("kind", "word"), [(1, "debit"), (2, "credit"), (3, "semi_credit"), (4, "prepaid")])
+def test_fields_of_a_bank_card(kind: int, word: str) -> None:
+    """Its type is a number."""
+    said = {"bank_card_number": "6225 8801 2345 6783", "valid_date": "07/29", "bank_card_type": kind, "bank_name": ""}
+    fields = page_of({"result": said}, "bankcard", 200, 100).fields
+    assert {field.name: field.normalized_value for field in fields} == {
+        "card_number": "6225880123456783", "valid_until": "2029-07", "card_type": word,
+    }  # fmt: skip
+    assert fields[0].check_digit is CheckDigit.VALID
+
+
+def test_a_bank_card_that_was_not_made_out_is_empty() -> None:
+    """Type 0, nulls and empty texts."""
+    said = {"bank_card_number": "", "valid_date": None, "bank_card_type": 0, "bank_name": ""}
+    assert page_of({"result": said}, "bankcard", 200, 100) == Page(200, 100)
 
 
 @pytest.mark.parametrize(
@@ -296,20 +365,4 @@ def test_options_replace_what_is_asked_for_by_default() -> None:
 
 def test_unknown_codes_are_transient() -> None:
     """So that a code that Baidu adds loses no image."""
-    assert meaning_of(424242) is Meaning.TRANSIENT
-
-
-@pytest.mark.parametrize(
-    ("meaning", "epoch_s", "rest_s"),
-    [
-        (Meaning.DAY_SPENT, 15 * 3600 + 3000, 600.0),  # 23:50 in China
-        (Meaning.DAY_SPENT, 16 * 3600, 3600.0),
-        (Meaning.QUOTA_SPENT, 0, 3600.0),
-    ],
-)
-def test_a_spent_quota_rests_until_it_may_be_open_again(meaning: Meaning, epoch_s: float, rest_s: float) -> None:
-    """Midnight in China for that of a day, an hour at most."""
-    call = ProviderCall(b"", "image/png", 1, 1, Feature.TEXT)
-    error = error_of(meaning, "", call, provider="baidu", epoch_s=epoch_s, retry_after_s=None)
-    assert isinstance(error, ProviderQuotaSpent)
-    assert error.opens_in_s == rest_s
+    assert ERRORS.meaning("424242") is Meaning.TRANSIENT

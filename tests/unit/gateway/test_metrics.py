@@ -30,6 +30,8 @@ def told() -> GatewayMetrics:
     lane.attempt("ok", 0.25)
     lane.attempt("throttled", 0.01)
     lane.attempt("ok", 0.35)
+    lane.images(16)
+    lane.images(3)
     lane.retry()
     lane.refused("DeadlineUnreachable")
     lane.circuit("closed")
@@ -37,6 +39,11 @@ def told() -> GatewayMetrics:
     lane.billed(1.0)
     lane.billed(0.5)
     lane.billed(-1.0)
+    metrics.spending.spent("baidu", Feature.TEXT, "shop", 2.0, 0.5)
+    metrics.spending.spent("baidu", Feature.TEXT, "*", 1.0, 0.25)
+    metrics.spending.spent("baidu", Feature.TEXT, "*", -1.0, -0.25)
+    metrics.spending.left_of("tenant:shop", "units", lambda: 7.0)
+    metrics.spending.refused("tenant:shop")
     lane.permit("shared")
     for outcome in ("memory", "store", "coalesced", "miss", "memory"):
         metrics.cache_outcome(outcome)
@@ -61,12 +68,20 @@ def told() -> GatewayMetrics:
         ("ocrmux_provider_attempts_total", {**LANE, "outcome": "ok"}, 2),
         ("ocrmux_provider_attempts_total", {**LANE, "outcome": "throttled"}, 1),
         ("ocrmux_provider_attempt_seconds_count", LANE, 3),
+        ("ocrmux_provider_call_images_count", LANE, 2),
+        ("ocrmux_provider_call_images_sum", LANE, 19),
         ("ocrmux_provider_retries_total", LANE, 1),
         ("ocrmux_lane_refusals_total", {**LANE, "reason": "DeadlineUnreachable"}, 1),
         ("ocrmux_circuit_state", {**LANE, "state": "open"}, 1),
         ("ocrmux_circuit_state", {**LANE, "state": "closed"}, 0),
         ("ocrmux_circuit_state", {**LANE, "state": "half_open"}, 0),
         ("ocrmux_billed_units_total", LANE, 1.5),
+        ("ocrmux_cost_total", LANE, 0.75),
+        ("ocrmux_tenant_billed_units_total", {"tenant": "shop"}, 2),
+        ("ocrmux_tenant_billed_units_total", {"tenant": "*"}, 1),
+        ("ocrmux_tenant_cost_total", {"tenant": "*"}, 0.25),
+        ("ocrmux_budget_left", {"account": "tenant:shop", "measure": "units"}, 7),
+        ("ocrmux_budget_refusals_total", {"account": "tenant:shop"}, 1),
         ("ocrmux_lane_permits_total", {**LANE, "source": "shared"}, 1),
         ("ocrmux_cache_lookups_total", {"outcome": "memory"}, 2),
         ("ocrmux_cache_lookups_total", {"outcome": "miss"}, 1),
@@ -108,7 +123,7 @@ def test_names_carry_their_units() -> None:
     for metric in METRICS:
         assert (metric.kind is MetricKind.COUNTER) == metric.name.endswith("_total")
         if metric.kind is MetricKind.HISTOGRAM:
-            assert metric.name.endswith("_seconds")
+            assert metric.name.endswith(("_seconds", "_images"))
 
 
 def scrape(address: str) -> dict[str, float]:

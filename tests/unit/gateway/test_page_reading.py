@@ -51,6 +51,14 @@ def test_small_lines_are_not_joined_to_a_large_one() -> None:
     assert join_large_text(found, boxes(line(95, 95, 610, 240))).tolist() == found.tolist()
 
 
+def test_a_line_below_a_tilted_title_is_kept() -> None:
+    """It lies in the title's upright extent, and not in the title."""
+    title = np.array([(277, 315), (863, 240), (880, 372), (294, 447)], np.float64)
+    below = np.array([(330, 460), (830, 396), (833, 424), (333, 488)], np.float64)
+    piece = np.array([(300, 330), (560, 297), (575, 414), (315, 447)], np.float64)
+    assert join_large_text(boxes(piece, below), boxes(title)).tolist() == boxes(below, title).tolist()
+
+
 def test_large_text_that_was_missed_is_added() -> None:
     """A speck inside the line does not keep it out."""
     speck, missed = line(700, 500, 220, 147), line(40, 480, 1500, 520)

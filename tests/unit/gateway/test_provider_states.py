@@ -11,6 +11,7 @@ from ocr_gateway.model import Feature, ProviderState
 from ocr_gateway.provider_messages import provider_message
 from ocrmux.gateway.v1 import gateway_pb2
 from tests.fakes.providers import ScriptedProvider
+from tests.fakes.spendings import spending
 
 SERVING = (ProviderState.SERVING, "")
 
@@ -51,7 +52,7 @@ def test_a_provider_is_as_all_its_lanes_are(
 ) -> None:
     """As long as one of them takes calls it serves; else it is in the state that passes first, and says why."""
     provider = ScriptedProvider(name="stub", features=tuple(lanes))
-    message = provider_message(provider, {feature: StillLane(state) for feature, state in lanes.items()})
+    message = provider_message(provider, {feature: StillLane(state) for feature, state in lanes.items()}, spending())
     names = gateway_pb2.ProviderState.Name
     assert names(message.state) == f"PROVIDER_STATE_{said[0].name}"
     assert message.state_detail == said[1]
@@ -65,5 +66,5 @@ def test_a_provider_is_as_all_its_lanes_are(
 def test_a_provider_that_is_not_configured_is_so_whatever_its_lanes_say() -> None:
     """Its own state goes first."""
     provider = ScriptedProvider(name="stub", state=ProviderState.NOT_CONFIGURED)
-    message = provider_message(provider, {Feature.TEXT: StillLane(rested())})
+    message = provider_message(provider, {Feature.TEXT: StillLane(rested())}, spending())
     assert message.state == gateway_pb2.PROVIDER_STATE_NOT_CONFIGURED

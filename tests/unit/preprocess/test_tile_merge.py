@@ -325,9 +325,12 @@ def test_what_was_spent_is_summed_and_the_times_are_the_slowest_tiles() -> None:
         answer_of("MISS", total_ms=80, provider="y", model="2", attempts=2, billed_units=1.5, fallbacks=[passed]),
         answer_of("STORE", total_ms=5, provider="y", model="2", attempts=1, billed_units=1.0, fallbacks=[passed]),
     ]
+    for number, cost in ((1, 0.75), (2, 0.5)):
+        answers[number].provenance.cost, answers[number].provenance.currency = cost, "CNY"
     answer = merged_answer(page, list(zip(parts, answers, strict=True)))
     told = answer.provenance
     assert (told.provider, told.model, told.attempts, told.billed_units) == ("y", "2", 3, 2.5)
+    assert (told.cost, told.currency) == (1.25, "CNY")
     assert (told.cache, list(told.fallbacks)) == (ocr.CACHE_OUTCOME_MISS, [passed])
     assert (told.timings.total_ms, told.timings.provider_ms, told.timings.queue_ms) == (80, 40, 1 / 80)
     assert answer.raw_response == b"{}\n{}\n{}"

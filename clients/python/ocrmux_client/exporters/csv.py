@@ -1,4 +1,4 @@
-"""One row a line of text, for spreadsheets."""
+"""One row a line of text, a table cell or a field, for spreadsheets."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import csv
 import io
 from collections.abc import Iterator
 
-from ocrmux.ocr.v1.document_pb2 import Cell, Field, Line, Page
+from ocrmux.ocr.v1.document_pb2 import CHECK_DIGIT_INVALID, CHECK_DIGIT_VALID, Cell, Field, Line, Page
 from ocrmux.ocr.v1.geometry_pb2 import Polygon
 from ocrmux_client.records import PageRecord
 
@@ -18,13 +18,25 @@ COLUMNS = (
     "text",
     "confidence",
     *(f"{axis}{corner}" for corner in range(_CORNERS) for axis in "xy"),
+    "kind",
+    "table",
+    "row",
+    "column",
+    "row_span",
+    "column_span",
+    "name",
+    "as_printed",
+    "check_digit",
 )
+_CHECKS = {CHECK_DIGIT_VALID: "holds", CHECK_DIGIT_INVALID: "does not hold"}
 
 
 class CsvExporter:
-    """Lines of text, then table cells and fields (as ``name: value``), counted from 1 on each page.
+    """Lines of text, then table cells, then fields, counted from 1 on each page; ``kind`` says which it is.
 
-    A page without text and a page with an error have no row. Corners are pixels of the source image.
+    A cell's table, row and column are counted from 1 too. A field has its name, its normalised value as the text, what
+    is printed, and whether its check digit holds. A page with nothing on it and a page with an error have no row.
+    Corners are pixels of the source image.
     """
 
     def head(self) -> str:
@@ -38,21 +50,24 @@ class CsvExporter:
             return ""
         return _rows(
             [
-                (record.source, record.page_number, number, text, *_confidence(part), *_corners(part.polygon))
-                for number, (text, part) in enumerate(_parts(page), start=1)
+                (record.source, record.page_number, number, text, *_confidence(part), *_corners(part.polygon), *more)
+                for number, (text, part, more) in enumerate(_parts(page), start=1)
             ]
         )
 
 
-def _parts(page: Page) -> Iterator[tuple[str, Line | Cell | Field]]:
+def _parts(page: Page) -> Iterator[tuple[str, Line | Cell | Field, tuple[object, ...]]]:
+    """Text, part, and what follows from ``kind`` on."""
     for block in page.blocks:
         for line in block.lines:
-            yield line.text, line
-    for table in page.tables:
+            yield line.text, line, ("line", *[""] * 8)
+    for number, table in enumerate(page.tables, start=1):
         for cell in table.cells:
-            yield cell.text, cell
+            place = (number, cell.row + 1, cell.column + 1, cell.row_span or 1, cell.column_span or 1)
+            yield cell.text, cell, ("cell", *place, "", "", "")
     for field in page.fields:
-        yield f"{field.name}: {field.normalized_value or field.raw_value}", field
+        told = (field.name, field.raw_value, _CHECKS.get(field.check_digit, ""))
+        yield field.normalized_value or field.raw_value, field, ("field", *[""] * 5, *told)
 
 
 def _confidence(part: Line | Cell | Field) -> tuple[str]:

@@ -42,6 +42,8 @@ def _header(record: PageRecord) -> Iterator[str]:
     yield f"{record.provenance.timings.total_ms:.0f} ms"
     if record.confidence is not None:
         yield f"confidence {record.confidence:.1%}"
+    if record.provenance.currency:
+        yield f"{record.provenance.cost:.4g} {record.provenance.currency}"
 
 
 def _content(page: Page) -> Iterator[str]:

@@ -24,7 +24,8 @@ _OPTIONS: Mapping[str, frozenset[str]] = {
     "RecognizeGeneral": frozenset(),
     "RecognizeAdvanced": frozenset(
         {
-            "NeedRotate", "NeedSortPage", "NoStamp", "OutputCharInfo", "OutputFigure", "OutputTable", "Paragraph", "Row",
+            "NeedRotate", "NeedSortPage", "NoStamp", "OutputCharInfo", "OutputFigure", "OutputTable", "Paragraph",
+            "Row",
         }
     ),
     "RecognizeTableOcr": frozenset({"NeedRotate", "LineLess", "SkipDetection", "IsHandWriting"}),
@@ -227,7 +228,7 @@ def _id_card(asked: Asked, digest: str, settings: StandInSettings) -> dict[str, 
     return {"data": {"face": face}}
 
 
-def _licence(asked: Asked, digest: str, settings: StandInSettings) -> dict[str, Any]:  # noqa: ARG001 - one of several
+def _licence(asked: Asked, digest: str, settings: StandInSettings) -> dict[str, Any]:
     licence = BUSINESS_LICENCE
     fields = {
         "creditCode": licence["credit_code"],
@@ -246,7 +247,7 @@ def _licence(asked: Asked, digest: str, settings: StandInSettings) -> dict[str, 
     return _keyed(fields, digest, settings)
 
 
-def _bank_card(asked: Asked, digest: str, settings: StandInSettings) -> dict[str, Any]:  # noqa: ARG001 - one of several
+def _bank_card(asked: Asked, digest: str, settings: StandInSettings) -> dict[str, Any]:
     fields = {
         "bankName": BANK_CARD["bank_name"], "cardNumber": BANK_CARD["card_number"],
         "validToDate": BANK_CARD["valid_until"].replace("-", "/"), "cardType": "DC",

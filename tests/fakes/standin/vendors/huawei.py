@@ -193,7 +193,7 @@ def _table(asked: Asked, digest: str, settings: StandInSettings) -> dict[str, An
     return {"words_region_count": len(regions), "words_region_list": regions}
 
 
-def _id_card(asked: Asked, digest: str, settings: StandInSettings) -> dict[str, Any]:  # noqa: ARG001 - one of several
+def _id_card(asked: Asked, digest: str, settings: StandInSettings) -> dict[str, Any]:
     front = {
         "name": ID_CARD_FRONT["name"], "sex": {"F": "女", "M": "男"}[ID_CARD_FRONT["sex"]],
         "ethnicity": ID_CARD_FRONT["ethnicity"], "birth": ID_CARD_FRONT["birth_date"],
@@ -211,7 +211,7 @@ def _id_card(asked: Asked, digest: str, settings: StandInSettings) -> dict[str, 
     return sides if side_asked == "double_side" else sides[side_asked]
 
 
-def _licence(asked: Asked, digest: str, settings: StandInSettings) -> dict[str, Any]:  # noqa: ARG001 - one of several
+def _licence(asked: Asked, digest: str, settings: StandInSettings) -> dict[str, Any]:
     licence = BUSINESS_LICENCE
     said = {
         "registration_number": licence["credit_code"],

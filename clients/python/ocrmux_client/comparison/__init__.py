@@ -1,0 +1,1 @@
+"""What several providers read on the same pages, set side by side."""

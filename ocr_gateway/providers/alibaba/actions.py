@@ -1,0 +1,96 @@
+"""Alibaba's actions: what each takes, and what a call becomes in its words.
+
+Sources: the service model of the vendor's SDK, and its page on each action. MB is read as 10^6, the smaller meaning.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from ocr_gateway.errors import FieldInvalid
+from ocr_gateway.model import Feature, IdDocument, ImageLimits, ProviderCall
+from ocr_gateway.providers.remote.choices import SWITCH, chosen_options, language_codes
+from ocr_gateway.providers.remote.dialect import DOCUMENT_FIELD, OPTIONS_FIELD
+
+ACTION_OPTION = "action"
+TEXT_ACTIONS = ("RecognizeGeneral", "RecognizeAdvanced")
+LIMITS = ImageLimits(
+    max_bytes=10_000_000,  # the body is the image as it is
+    max_side_px=8192,
+    min_side_px=15,
+    max_aspect=49.9,  # "less than 50"
+    media_types=("image/jpeg", "image/png", "image/bmp", "image/tiff", "image/webp"),
+)
+LANGUAGES: Mapping[str, str] = {"zh": "", "en": ""}
+
+
+@dataclass(frozen=True, slots=True)
+class Action:
+    """One of Alibaba's OCR services."""
+
+    name: str
+    options: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+
+    def query(self, call: ProviderCall) -> dict[str, str]:
+        """The request's query.
+
+        Raises FieldInvalid for an option or a value that the action does not have, and for a language that it does not
+        read.
+        """
+        whose = f"Alibaba's {self.name}"
+        language_codes(call.languages, LANGUAGES, whose)
+        chosen = chosen_options(call.options, self.options, whose)
+        return {name: value for name, value in chosen.items() if name != ACTION_OPTION}
+
+
+def _switches(*names: str) -> dict[str, tuple[str, ...]]:
+    return dict.fromkeys(names, SWITCH)
+
+
+_ALL = (
+    Action("RecognizeGeneral", {ACTION_OPTION: TEXT_ACTIONS}),
+    Action(
+        "RecognizeAdvanced",
+        {
+            ACTION_OPTION: TEXT_ACTIONS,
+            **_switches(
+                "NeedRotate", "NeedSortPage", "NoStamp", "OutputCharInfo", "OutputFigure", "OutputTable", "Paragraph",
+                "Row",
+            ),
+        },
+    ),
+    Action("RecognizeTableOcr", _switches("NeedRotate", "LineLess", "SkipDetection", "IsHandWriting")),
+    Action("RecognizeIdcard", _switches("OutputFigure", "OutputQualityInfo", "Llm_rec")),
+    Action("RecognizeBusinessLicense"),
+    Action("RecognizeBankCard"),
+)  # fmt: skip
+ACTIONS: Mapping[str, Action] = {action.name: action for action in _ALL}
+DOCUMENT_ACTIONS: Mapping[IdDocument, str] = {
+    IdDocument.IDENTITY_CARD: "RecognizeIdcard",
+    IdDocument.BUSINESS_LICENCE: "RecognizeBusinessLicense",
+    IdDocument.BANK_CARD: "RecognizeBankCard",
+}
+
+
+def action_of(call: ProviderCall, text_action: str) -> Action:
+    """The action that a call asks for; ``text_action`` where it names none.
+
+    Raises FieldInvalid for an action that there is not, and for a document that Alibaba is not asked for.
+    """
+    match call.feature:
+        case Feature.TEXT:
+            name = call.options.get(ACTION_OPTION, text_action)
+            if name not in TEXT_ACTIONS:
+                raise FieldInvalid(
+                    OPTIONS_FIELD, f"{ACTION_OPTION} must be one of {', '.join(TEXT_ACTIONS)}, not {name!r}"
+                )
+        case Feature.TABLE:
+            name = "RecognizeTableOcr"
+        case Feature.ID_DOCUMENT:
+            document = call.document or IdDocument.IDENTITY_CARD
+            if document not in DOCUMENT_ACTIONS:
+                known = ", ".join(sorted(each.value for each in DOCUMENT_ACTIONS))
+                raise FieldInvalid(DOCUMENT_FIELD, f"Alibaba reads {known}, not {document.value}")
+            name = DOCUMENT_ACTIONS[document]
+    return ACTIONS[name]
