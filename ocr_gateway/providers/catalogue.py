@@ -7,12 +7,14 @@ from dataclasses import dataclass
 from typing import Any
 
 from ocr_gateway.providers.alibaba.settings import AlibabaSettings, build_alibaba
-from ocr_gateway.providers.aws.settings import AwsSettings, build_aws
+from ocr_gateway.providers.aws.provider import build_aws
+from ocr_gateway.providers.aws.settings import AwsSettings
 from ocr_gateway.providers.azure.document_intelligence import AzureSettings, build_azure
 from ocr_gateway.providers.azure.image_analysis import AzureVisionSettings, build_azure_vision
 from ocr_gateway.providers.baidu.settings import BaiduSettings, build_baidu
 from ocr_gateway.providers.base import Provider
-from ocr_gateway.providers.google.settings import GoogleSettings, build_google
+from ocr_gateway.providers.google.provider import build_google
+from ocr_gateway.providers.google.settings import GoogleSettings
 from ocr_gateway.providers.huawei.settings import HuaweiSettings, build_huawei
 from ocr_gateway.providers.kserve import KserveSettings, build_kserve
 from ocr_gateway.providers.mistral import MistralSettings, build_mistral

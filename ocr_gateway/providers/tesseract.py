@@ -172,7 +172,7 @@ class TesseractProvider:
         try:
             version = _version(await self._ask("--version"))
             self._models = _installed(await self._ask("--list-langs"))
-        except (OSError, TimeoutError, OutputTooLong, ValueError) as error:
+        except Exception as error:  # an unexpected one too: nobody reads by a program that cannot be asked
             detail = f"{self._binary}: {error or type(error).__name__}"
             self._status = ProviderStatus(ProviderState.NOT_CONFIGURED, detail=detail)
             _log.info("provider.not_configured", provider=_NAME, detail=detail)

@@ -11,7 +11,8 @@ from pathlib import Path
 import pytest
 
 from ocr_gateway.model import Feature, ProviderCall
-from ocr_gateway.providers.aws.settings import AwsSettings, build_aws
+from ocr_gateway.providers.aws.provider import build_aws
+from ocr_gateway.providers.aws.settings import AwsSettings
 from ocr_gateway.providers.aws.signing import Signer
 from tests.fakes.images import encoded, photo
 from tests.fakes.standin.settings import StandInSettings

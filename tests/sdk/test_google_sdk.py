@@ -11,8 +11,9 @@ from typing import Any
 import pytest
 
 from ocr_gateway.model import Feature, ProviderCall
+from ocr_gateway.providers.google.provider import build_google
 from ocr_gateway.providers.google.service_account import ServiceAccount
-from ocr_gateway.providers.google.settings import GoogleSettings, build_google
+from ocr_gateway.providers.google.settings import GoogleSettings
 from ocr_gateway.providers.remote.provider import RemoteProvider
 from tests.fakes.images import encoded, photo
 from tests.fakes.service_accounts import made_up_account

@@ -23,6 +23,7 @@ from ocr_gateway.model import (
 from ocr_gateway.providers.aws.errors import ERRORS, refusal_of
 from ocr_gateway.providers.aws.id_fields import fields_of
 from ocr_gateway.providers.aws.pages import table_page, text_page
+from ocr_gateway.providers.aws.settings import AwsSettings
 from ocr_gateway.providers.http import HttpAnswer
 from ocr_gateway.providers.remote.choices import chosen_options, language_codes
 from ocr_gateway.providers.remote.dialect import DOCUMENT_FIELD, Dialect, Request
@@ -32,7 +33,6 @@ from ocr_gateway.providers.remote.secrecy import Kept
 from ocr_gateway.providers.remote.values import array, index, member
 
 if TYPE_CHECKING:
-    from ocr_gateway.providers.aws.settings import AwsSettings
     from ocr_gateway.providers.aws.signing import Signer
 
 # Of the service model, shape Document; read as 10^6. The newer quota of 10 MB is not confirmed for inline bytes.

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from ocr_gateway.errors import FieldInvalid, ImageTooLargeBytes
 from ocr_gateway.model import (
@@ -21,6 +21,7 @@ from ocr_gateway.model import (
 from ocr_gateway.providers.google.errors import ERRORS, image_refusal, refusal_of
 from ocr_gateway.providers.google.languages import LANGUAGES, hints_of
 from ocr_gateway.providers.google.pages import page_of
+from ocr_gateway.providers.google.settings import MAX_IMAGES, GoogleSettings
 from ocr_gateway.providers.http import HttpAnswer
 from ocr_gateway.providers.remote.choices import chosen_options
 from ocr_gateway.providers.remote.dialect import OPTIONS_FIELD, Dialect, Request
@@ -29,10 +30,6 @@ from ocr_gateway.providers.remote.meanings import Refusal
 from ocr_gateway.providers.remote.secrecy import Kept
 from ocr_gateway.providers.remote.values import array, member
 
-if TYPE_CHECKING:
-    from ocr_gateway.providers.google.settings import GoogleSettings
-
-MAX_IMAGES = 16
 # docs.cloud.google.com/vision/quotas; MB is read as 10^6, the smaller meaning. The rest of the JSON has less than 1 KiB
 # an image, all of Vision's languages as hints included.
 MAX_JSON_BYTES = 10_000_000

@@ -9,13 +9,11 @@ from typing import ClassVar, Literal
 from pydantic import Field, field_validator
 
 from ocr_gateway.model import Feature
-from ocr_gateway.providers.google.dialect import MAX_IMAGES, GoogleDialect
-from ocr_gateway.providers.remote.access import Access, Keys
-from ocr_gateway.providers.remote.provider import RemoteProvider
 from ocr_gateway.providers.remote.settings import Credentials, OptionalKey, RemoteFeature, RemoteSettings
-from ocr_gateway.setting_parts import SecretSource
 from rpc_runtime.settings import SettingsSection
 
+MAX_IMAGES = 16
+"""In one call: docs.cloud.google.com/vision/quotas."""
 _PARENT = re.compile(r"projects/[a-z0-9:.-]+/locations/(us|eu|asia)")
 
 
@@ -78,32 +76,3 @@ class GoogleSettings(RemoteSettings):
         if value and not _PARENT.fullmatch(value):
             raise ValueError("give projects/ID/locations/us, eu or asia")
         return value
-
-
-def build_google(name: str, settings: GoogleSettings) -> RemoteProvider:
-    """The provider. Keys that are not there, or make no sense, show in its status."""
-    http = settings.http_client()
-    source = settings.credentials.api_key if settings.auth == "api_key" else settings.credentials.service_account
-    missing = _missing(source, settings.auth)
-    secret = settings.credentials.read(settings.auth) or ""
-    access: Access
-    if settings.auth == "api_key":
-        access = Keys(name, missing=missing)
-    else:
-        # Signing takes a tenth of a second to import, which nobody pays who does not use it.
-        from ocr_gateway.providers.google.service_account import service_account_access
-
-        access = service_account_access(
-            name,
-            secret,
-            http,
-            exchanged=settings.tokens == "exchanged",
-            missing=missing,
-            timeout_s=settings.timeout_s,
-        )
-    dialect = GoogleDialect(name, settings, secret if settings.auth == "api_key" else None)
-    return RemoteProvider(dialect, http=http, access=access, kept=settings.kept(), timeout_s=settings.timeout_s)
-
-
-def _missing(source: SecretSource | None, what: str) -> str:
-    return f"credentials.{what} is not set" if source is None else source.missing

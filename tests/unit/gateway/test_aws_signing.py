@@ -13,7 +13,8 @@ from pydantic import ValidationError
 
 from ocr_gateway.model import Feature, ProviderCall
 from ocr_gateway.providers.aws.dialect import AwsDialect
-from ocr_gateway.providers.aws.settings import AwsSettings, build_aws
+from ocr_gateway.providers.aws.provider import build_aws
+from ocr_gateway.providers.aws.settings import AwsSettings
 from ocr_gateway.providers.aws.signing import Signer
 from ocr_gateway.providers.remote.secrecy import Kept
 from tests.fakes.standin.vendor import Denied, Head

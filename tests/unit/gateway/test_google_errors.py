@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from google.api import error_reason_pb2
+from google.api import error_reason_pb2  # type: ignore[import-untyped]
 from google.rpc import code_pb2
 
 from ocr_gateway.errors import (

@@ -16,8 +16,9 @@ from structlog.testing import capture_logs
 from ocr_gateway.errors import ProviderNotConfigured, ProviderUnavailable
 from ocr_gateway.model import Feature, ProviderCall, ProviderState
 from ocr_gateway.providers.google.dialect import GoogleDialect
+from ocr_gateway.providers.google.provider import build_google
 from ocr_gateway.providers.google.service_account import LIFETIME_S, SCOPE, ServiceAccount, token_of
-from ocr_gateway.providers.google.settings import GoogleSettings, build_google
+from ocr_gateway.providers.google.settings import GoogleSettings
 from ocr_gateway.providers.http import HttpAnswer
 from ocr_gateway.providers.remote.provider import RemoteProvider
 from ocr_gateway.providers.remote.token_keeper import TokenFailed, TokenRejected
