@@ -4,19 +4,24 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
-from ocr_gateway.model import Feature, Page, ProviderCall
+import pytest
+
+from ocr_gateway.model import Feature, Page, ProviderCall, ProviderResult
 from ocr_gateway.providers.base import Provider
 from tests.contracts.remote_cases import CASES, RemoteCase
 from tests.fakes.images import encoded, photo, png_chunk, with_inserted
 from tests.fakes.standin.process import StandInProcess, stand_in_process
 from tests.fakes.standin.vendors.every import vendor_of
 
+ErrorT = TypeVar("ErrorT", bound=Exception)
+OpenDesk = Callable[..., Awaitable["Desk"]]
+"""Opens a desk with settings of the provider's."""
 WIDTH, HEIGHT = 1000, 700
 """The extent of the images; what stand-ins read lies within it."""
 PATIENCE_S = 20.0
@@ -137,3 +142,21 @@ def text_of_image(image: bytes) -> str:
 def lines_of(page: Page) -> list[str]:
     """The text of each line."""
     return [line.text for block in page.blocks for line in block.lines]
+
+
+def each(cases: Sequence[RemoteCase]) -> pytest.MarkDecorator:
+    """The test, once for each of the cases."""
+    return pytest.mark.parametrize("case", [pytest.param(case, id=case.kind) for case in cases])
+
+
+async def failure_of(kind: type[ErrorT], desk: Desk, **about: Any) -> ErrorT:
+    """What a call fails with, which must be of that very kind."""
+    with pytest.raises(kind) as failure:
+        await desk.provider.recognize(desk.call(**about))
+    assert type(failure.value) is kind
+    return failure.value
+
+
+async def assert_served(desk: Desk, number: int = 99) -> ProviderResult:
+    """Reads a page."""
+    return await desk.provider.recognize(desk.call(number))

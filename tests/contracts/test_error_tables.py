@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
 from typing import Any
 
 import pytest
-import pytest_asyncio
 
 from ocr_gateway.errors import (
     FieldInvalid,
@@ -48,18 +46,12 @@ LASTING = (Meaning.TOKEN, Meaning.CREDENTIALS, Meaning.NOT_OPEN)
 """They change what the provider does with the next call."""
 
 
-@pytest_asyncio.fixture(scope="module", loop_scope="module")
-async def stand_ins(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[StandIns]:
-    async with StandIns.in_folder(tmp_path_factory.mktemp("standins")) as stand_ins:
-        yield stand_ins
-
-
 def test_every_kind_of_provider_has_its_case() -> None:
     """So that none is left out of the behaviour suite."""
     assert {case.kind for case in CASES} == set(REMOTE_KINDS)
 
 
-@pytest.mark.asyncio(loop_scope="module")
+@pytest.mark.asyncio(loop_scope="package")
 @pytest.mark.parametrize("case", [pytest.param(case, id=case.kind) for case in CASES])
 async def test_every_code_becomes_the_error_that_its_meaning_says(case: RemoteCase, stand_ins: StandIns) -> None:
     """Said over a socket, in the shape in which the vendor says it; and so does every status without words."""

@@ -96,7 +96,7 @@ async def test_what_the_budget_does_not_bear_goes_to_the_next_provider(tmp_path:
             standin=FAST,
             currency="CNY",
             baidu=priced(budget={"cost_per_day": 200 * PRICE}),
-            more_providers=("baidu-free",),
+            more_providers={"baidu-free": {"features": {"text": {"quota": QUOTA}}}},
             routes={"default": {"providers": ["baidu", "baidu-free"]}},
         ) as fleet,
     ):

@@ -110,11 +110,11 @@ class Load:
 def settings_of(standin: str, redis: str | None, **sections: Any) -> dict[str, Any]:
     """The settings file: the stand-in as the one provider, no store but Redis; ``link`` is the section ``redis``.
 
-    ``more_providers`` are names of others that ask the same stand-in.
+    ``more_providers`` are the sections, by name, of others that ask the same stand-in.
     """
     more = {
-        name: {"kind": "baidu", "endpoint": f"http://{standin}", "credentials": CREDENTIALS}
-        for name in sections.pop("more_providers", ())
+        name: {"kind": "baidu", "endpoint": f"http://{standin}", "credentials": CREDENTIALS, **section}
+        for name, section in sections.pop("more_providers", {}).items()
     }
     baidu = {"endpoint": f"http://{standin}", "timeout_s": 10.0, **sections.pop("baidu", {})}
     link = sections.pop("link", {})

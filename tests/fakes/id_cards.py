@@ -1,4 +1,4 @@
-"""Identity documents drawn from a seed, with the exact values of their fields, and what light and hands do to them.
+"""Identity documents drawn from a seed, with the exact values of their fields.
 
 The persons, companies and numbers are made up. Layouts follow the printed documents; the fonts do not.
 """
@@ -7,32 +7,17 @@ from __future__ import annotations
 
 import datetime
 import enum
-import functools
-import io
-import math
 from collections.abc import Sequence
 from dataclasses import dataclass
-from pathlib import Path
 
 import cv2
 import numpy as np
-import numpy.typing as npt
-from PIL import Image, ImageDraw, ImageFont
 from stdnum import luhn
 from stdnum.cn import ric, uscc
 
 from ocr_gateway.identity.check_digits import icao_check_digit
+from tests.fakes.card_sheet import BLUE, MONO, MONO_BOLD, SANS, Colour, Pixels, Sheet
 
-Pixels = npt.NDArray[np.uint8]
-Colour = tuple[int, int, int]
-
-_CJK = Path("/usr/share/fonts/truetype/wqy/wqy-zenhei.ttc")
-_MONO = Path("/usr/share/fonts/truetype/dejavu/DejaVuSansMono.ttf")
-_MONO_BOLD = Path("/usr/share/fonts/truetype/dejavu/DejaVuSansMono-Bold.ttf")
-_SANS = Path("/usr/share/fonts/truetype/dejavu/DejaVuSans.ttf")
-_PACKAGES = {_CJK: "fonts-wqy-zenhei", _SANS: "fonts-dejavu-core"}
-_INK: Colour = (25, 25, 30)
-_BLUE: Colour = (40, 95, 150)
 _ALPHABET = "0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZ"
 
 
@@ -73,100 +58,12 @@ class Card:
     fields: dict[str, str]
 
 
-def missing_packages() -> list[str]:
-    """The Debian packages whose fonts are not installed."""
-    return sorted({package for font, package in _PACKAGES.items() if not font.is_file()})
-
-
 def draw_card(kind: Kind, seed: int, wrong: str | None = None) -> Card:
     """The card of this seed; with ``wrong``, one of ``CHECKED``, that field is printed with one digit changed."""
     rng = np.random.default_rng([seed, list(Kind).index(kind)])
     card = _DRAW[kind](rng, wrong)
     pixels = cv2.resize(card.pixels, None, fx=_SCALE[kind], fy=_SCALE[kind], interpolation=cv2.INTER_AREA)
     return Card(kind, np.asarray(pixels, np.uint8), card.fields)
-
-
-def jpeg_of(pixels: Pixels) -> bytes:
-    """The pixels as a camera keeps them."""
-    out = io.BytesIO()
-    Image.fromarray(pixels).save(out, "JPEG", quality=92)
-    return out.getvalue()
-
-
-def tilted(pixels: Pixels, seed: int) -> Pixels:
-    """The card on a desk, turned by 3 to 9 degrees either way and seen a little from one side."""
-    rng = np.random.default_rng(seed)
-    height, width = pixels.shape[:2]
-    angle = math.radians(rng.uniform(3, 9) * rng.choice([-1, 1]))
-    corners = np.array([(0, 0), (width, 0), (width, height), (0, height)], np.float64)
-    lean = 1 + rng.uniform(-0.04, 0.04, (4, 1))
-    middle = np.array([width / 2, height / 2], np.float64)
-    turn = np.array([[math.cos(angle), math.sin(angle)], [-math.sin(angle), math.cos(angle)]])
-    seen = (corners - middle) * lean @ turn
-    seen -= seen.min(axis=0) - 30
-    size = (math.ceil(seen[:, 0].max() + 30), math.ceil(seen[:, 1].max() + 30))
-    matrix = cv2.getPerspectiveTransform(corners.astype(np.float32), seen.astype(np.float32))
-    desk = (92, 74, 60)
-    out = cv2.warpPerspective(pixels, matrix, size, flags=cv2.INTER_CUBIC, borderValue=desk)
-    return np.asarray(out, np.uint8)
-
-
-def dimmed(pixels: Pixels, seed: int) -> Pixels:
-    """The card in poor light that falls off to one side, with the noise of a sensor and a little blur."""
-    rng = np.random.default_rng(seed)
-    height, width = pixels.shape[:2]
-    y, x = np.mgrid[0:height, 0:width].astype(np.float32)
-    angle = rng.uniform(0, 2 * math.pi)
-    ramp = (x / width - 0.5) * math.cos(angle) + (y / height - 0.5) * math.sin(angle)
-    light = (0.33 + 0.22 * ramp)[:, :, np.newaxis]
-    soft = cv2.GaussianBlur(pixels, (0, 0), 0.8).astype(np.float32)
-    noise = rng.standard_normal(pixels.shape, np.float32) * 5
-    return np.asarray(np.clip(np.rint(soft * light + 6 + noise), 0, 255), np.uint8)
-
-
-@functools.lru_cache(maxsize=64)
-def _loaded(font: Path, size: int) -> ImageFont.FreeTypeFont:
-    return ImageFont.truetype(str(font), size)
-
-
-class _Sheet:
-    """A ground to draw texts on."""
-
-    def __init__(self, width: int, height: int, ground: Colour) -> None:
-        self._image = Image.new("RGB", (width, height), ground)
-        self._draw = ImageDraw.Draw(self._image)
-
-    def text(
-        self, x: float, y: float, text: str, size: int, ink: Colour = _INK, font: Path = _CJK, step: float = 0.0
-    ) -> None:
-        """Text from its top left; with ``step``, each character so many pixels behind the one before."""
-        face = _loaded(font, size)
-        for place, part in enumerate(text if step else [text]):
-            self._draw.text((x + place * step, y), part, font=face, fill=ink)
-
-    def box(self, box: tuple[float, float, float, float], fill: Colour) -> None:
-        self._draw.rectangle(box, fill=fill)
-
-    def disc(self, box: tuple[float, float, float, float], fill: Colour) -> None:
-        self._draw.ellipse(box, fill=fill)
-
-    def waves(self, ink: Colour) -> None:
-        """A guilloche, faint."""
-        width, height = self._image.size
-        for offset in range(0, height, 14):
-            points = [(x, offset + 9 * math.sin(x / 47 + offset)) for x in range(0, width, 6)]
-            self._draw.line(points, fill=ink, width=1)
-
-    def chequers(self, x: int, y: int, side: int, rng: np.random.Generator) -> None:
-        """A square of black and white modules, as a code has."""
-        modules = rng.integers(0, 2, (25, 25))
-        unit = side / 25
-        for row, column in np.argwhere(modules):
-            self.box((x + column * unit, y + row * unit, x + (column + 1) * unit, y + (row + 1) * unit), _INK)
-
-    @property
-    def pixels(self) -> Pixels:
-        return np.asarray(self._image)
 
 
 def _one(rng: np.random.Generator, options: Sequence[str]) -> str:
@@ -222,23 +119,23 @@ def _id_front(rng: np.random.Generator, wrong: str | None) -> Card:
         "address": _address(rng, place),
         "id_number": _changed(rng, number) if wrong == "id_number" else number,
     }
-    sheet = _Sheet(1000, 630, (226, 232, 238))
+    sheet = Sheet(1000, 630, (226, 232, 238))
     sheet.waves((208, 220, 230))
     sheet.box((640, 80, 920, 440), (200, 206, 214))
     sheet.disc((710, 130, 850, 300), (150, 120, 104))
     sheet.box((680, 320, 880, 440), (60, 64, 78))
     for x, y, label in ((70, 84, "姓名"), (70, 156, "性别"), (300, 156, "民族"), (70, 228, "出生"), (70, 304, "住址")):
-        sheet.text(x, y, label, 30, _BLUE)
+        sheet.text(x, y, label, 30, BLUE)
     sheet.text(170, 80, fields["name"], 38)
     sheet.text(170, 156, "男" if male else "女", 32)
     sheet.text(390, 156, fields["ethnicity"], 32)
     for x, value, label in ((170, born.year, "年"), (312, born.month, "月"), (402, born.day, "日")):
         sheet.text(x, 228, str(value), 32)
-        sheet.text(x + (88 if label == "年" else 48), 230, label, 28, _BLUE)
+        sheet.text(x + (88 if label == "年" else 48), 230, label, 28, BLUE)
     for row in range(0, len(fields["address"]), 11):
         sheet.text(170, 302 + row // 11 * 46, fields["address"][row : row + 11], 34, step=36)
-    sheet.text(70, 536, "公民身份号码", 30, _BLUE)
-    sheet.text(330, 528, fields["id_number"], 42, font=_MONO_BOLD, step=32)
+    sheet.text(70, 536, "公民身份号码", 30, BLUE)
+    sheet.text(330, 528, fields["id_number"], 42, font=MONO_BOLD, step=32)
     return Card(Kind.ID_FRONT, sheet.pixels, fields)
 
 
@@ -251,7 +148,7 @@ def _id_back(rng: np.random.Generator, wrong: str | None) -> Card:
         "valid_from": start.isoformat(),
         "valid_until": end.isoformat() if end else "",
     }
-    sheet = _Sheet(1000, 630, (232, 236, 232))
+    sheet = Sheet(1000, 630, (232, 236, 232))
     sheet.waves((214, 226, 218))
     sheet.disc((70, 60, 230, 220), (190, 60, 50))
     sheet.text(330, 70, "中华人民共和国", 56, step=76)
@@ -312,7 +209,7 @@ def _cn(day: datetime.date) -> str:
     return f"{day.year}年{day.month:02d}月{day.day:02d}日"
 
 
-def _label(sheet: _Sheet, x: float, y: float, label: str, size: int) -> None:
+def _label(sheet: Sheet, x: float, y: float, label: str, size: int) -> None:
     """A label spread to five characters' width, as licences have them."""
     width = 4.6 * size
     step = width / max(len(label) - 1, 1) if len(label) < 5 else size * 1.15
@@ -320,7 +217,7 @@ def _label(sheet: _Sheet, x: float, y: float, label: str, size: int) -> None:
 
 
 def _column(
-    sheet: _Sheet, x: float, y: float, rows: Sequence[tuple[str, str]], size: int, room: int, gap: float
+    sheet: Sheet, x: float, y: float, rows: Sequence[tuple[str, str]], size: int, room: int, gap: float
 ) -> float:
     """Labels below each other with their values to the right, each as many lines as it takes; where the next goes."""
     for label, value in rows:
@@ -333,11 +230,11 @@ def _column(
 
 
 def _landscape(code: str, rows: Sequence[tuple[str, str]], issued: str, rng: np.random.Generator) -> Pixels:
-    sheet = _Sheet(1500, 1060, (250, 248, 240))
+    sheet = Sheet(1500, 1060, (250, 248, 240))
     sheet.text(480, 90, "营业执照", 110, step=145)
     sheet.text(690, 225, "（副 本）", 34)
     sheet.text(110, 150, "统一社会信用代码", 26)
-    sheet.text(110, 192, code, 27, font=_SANS)
+    sheet.text(110, 192, code, 27, font=SANS)
     sheet.chequers(1220, 110, 150, rng)
     _column(sheet, 110, 340, rows[:4], 27, 17, 22)
     _column(sheet, 820, 340, rows[4:], 27, 15, 22)
@@ -347,7 +244,7 @@ def _landscape(code: str, rows: Sequence[tuple[str, str]], issued: str, rng: np.
 
 
 def _portrait(code: str, rows: Sequence[tuple[str, str]], issued: str, rng: np.random.Generator) -> Pixels:
-    sheet = _Sheet(1060, 1500, (250, 248, 240))
+    sheet = Sheet(1060, 1500, (250, 248, 240))
     sheet.disc((470, 60, 590, 180), (196, 70, 54))
     sheet.text(250, 210, "营业执照", 110, step=150)
     sheet.text(360, 370, f"统一社会信用代码 {code}", 26)
@@ -379,23 +276,23 @@ def _bank_card(rng: np.random.Generator, wrong: str | None) -> Card:
     }
     ground: Colour = (150, 36, 44) if credit else (36, 70, 128)
     silver: Colour = (228, 228, 222)
-    sheet = _Sheet(1000, 630, ground)
+    sheet = Sheet(1000, 630, ground)
     sheet.waves((ground[0] + 12, ground[1] + 12, ground[2] + 12))
     sheet.text(70, 50, bank, 52, silver)
-    sheet.text(70, 116, latin, 24, silver, _SANS)
+    sheet.text(70, 116, latin, 24, silver, SANS)
     sheet.text(760, 66, "信用卡" if credit else "借记卡", 36, silver)
     sheet.box((80, 210, 200, 300), (206, 176, 96))
     shown = fields["card_number"]
     groups = [shown[i : i + 4] for i in range(0, 16, 4)] if credit else [shown[:6], shown[6:]]
     for lift, ink in ((2, (20, 20, 24)), (0, silver)):
-        sheet.text(70 + lift, 340 + lift, " ".join(groups), 60 if credit else 58, ink, _MONO_BOLD)
-    sheet.text(390, 424, "MONTH/YEAR", 16, silver, _SANS)
-    sheet.text(330, 446, "VALID", 16, silver, _SANS)
-    sheet.text(330, 466, "THRU", 16, silver, _SANS)
-    sheet.text(400, 444, f"{month:02d}/{year}", 40, silver, _MONO_BOLD)
-    sheet.text(70, 530, fields["holder_name"], 38, silver, _MONO_BOLD)
+        sheet.text(70 + lift, 340 + lift, " ".join(groups), 60 if credit else 58, ink, MONO_BOLD)
+    sheet.text(390, 424, "MONTH/YEAR", 16, silver, SANS)
+    sheet.text(330, 446, "VALID", 16, silver, SANS)
+    sheet.text(330, 466, "THRU", 16, silver, SANS)
+    sheet.text(400, 444, f"{month:02d}/{year}", 40, silver, MONO_BOLD)
+    sheet.text(70, 530, fields["holder_name"], 38, silver, MONO_BOLD)
     sheet.text(820, 520, "银联", 44, silver)
-    sheet.text(810, 572, "UnionPay", 24, silver, _SANS)
+    sheet.text(810, 572, "UnionPay", 24, silver, SANS)
     return Card(Kind.BANK_CARD, sheet.pixels, fields)
 
 
@@ -459,18 +356,18 @@ def _passport(rng: np.random.Generator, wrong: str | None) -> Card:
         lines[1] = _changed(rng, lines[1], *places[wrong])
     fields = holder.fields("passport") | ({"personal_number": personal} if personal else {})
     fields["mrz"] = "\n".join(lines)
-    sheet = _Sheet(1250, 880, (236, 232, 224))
+    sheet = Sheet(1250, 880, (236, 232, 224))
     sheet.waves((224, 222, 214))
     sheet.box((70, 170, 370, 570), (198, 200, 204))
     sheet.disc((140, 220, 300, 420), (160, 130, 112))
-    sheet.text(70, 60, "PASSPORT", 44, font=_SANS)
+    sheet.text(70, 60, "PASSPORT", 44, font=SANS)
     rows = (
         ("Type", "P"), ("Surname", holder.surname), ("Given names", holder.given), ("Passport No.", holder.number),
         ("Date of birth", f"{holder.born:%d %b %Y}".upper()), ("Date of expiry", f"{holder.until:%d %b %Y}".upper()),
     )  # fmt: skip
     for place, (label, value) in enumerate(rows):
-        sheet.text(430, 150 + place * 80, label, 20, _BLUE, _SANS)
-        sheet.text(430, 178 + place * 80, value, 32, font=_SANS)
+        sheet.text(430, 150 + place * 80, label, 20, BLUE, SANS)
+        sheet.text(430, 178 + place * 80, value, 32, font=SANS)
     _zone(sheet, lines, 60, 730, 42, 62, 1250)
     return Card(Kind.PASSPORT, sheet.pixels, fields)
 
@@ -487,22 +384,22 @@ def _td1(rng: np.random.Generator, wrong: str | None) -> Card:
         row, *place = places[wrong]
         lines[row] = _changed(rng, lines[row], *place)
     fields = holder.fields("identity_card") | {"mrz": "\n".join(lines)}
-    sheet = _Sheet(1000, 630, (228, 234, 230))
+    sheet = Sheet(1000, 630, (228, 234, 230))
     sheet.waves((212, 222, 216))
     sheet.box((80, 70, 220, 170), (206, 176, 96))
-    sheet.text(300, 80, "Address", 20, _BLUE, _SANS)
-    sheet.text(300, 110, "12 HARBOUR STREET", 30, font=_SANS)
-    sheet.text(300, 190, "Height", 20, _BLUE, _SANS)
-    sheet.text(300, 220, "172 cm", 30, font=_SANS)
+    sheet.text(300, 80, "Address", 20, BLUE, SANS)
+    sheet.text(300, 110, "12 HARBOUR STREET", 30, font=SANS)
+    sheet.text(300, 190, "Height", 20, BLUE, SANS)
+    sheet.text(300, 220, "172 cm", 30, font=SANS)
     _zone(sheet, lines, 60, 400, 46, 62, 1000)
     return Card(Kind.TD1, sheet.pixels, fields)
 
 
-def _zone(sheet: _Sheet, lines: Sequence[str], x: int, y: int, size: int, leading: int, width: int) -> None:
+def _zone(sheet: Sheet, lines: Sequence[str], x: int, y: int, size: int, leading: int, width: int) -> None:
     """A machine-readable zone, its characters spread evenly over the width as OCR-B's are."""
     step = (width - 2 * x) / len(lines[0])
     for row, line in enumerate(lines):
-        sheet.text(x, y + row * leading, line, min(size, round(step / 0.62)), font=_MONO, step=step)
+        sheet.text(x, y + row * leading, line, min(size, round(step / 0.62)), font=MONO, step=step)
 
 
 def _licence_portrait(rng: np.random.Generator, wrong: str | None) -> Card:

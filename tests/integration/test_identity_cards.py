@@ -11,7 +11,8 @@ import pytest_asyncio
 from ocr_gateway.identity.fields import DOUBTED_CONFIDENCE
 from ocr_gateway.model import CheckDigit, Feature, Field, IdDocument, ProviderCall
 from ocr_gateway.providers.rapid_ocr import RapidOcrProvider
-from tests.fakes.id_cards import CHECKED, Kind, Pixels, dimmed, draw_card, jpeg_of, missing_packages, tilted
+from tests.fakes.card_sheet import Pixels, dimmed, jpeg_of, missing_packages, tilted
+from tests.fakes.id_cards import CHECKED, Kind, draw_card
 
 pytestmark = [
     pytest.mark.asyncio(loop_scope="module"),

@@ -45,9 +45,10 @@ class AlibabaSettings(RemoteSettings):
 
     rates: ClassVar[Mapping[Feature, int]] = {Feature.TEXT: 10, Feature.TABLE: 10, Feature.ID_DOCUMENT: 10}
     day_offset_h: ClassVar[float] = 8.0
+    # Not the vendor's usual variables: those are there for other services, and images must not go out for that.
     key_variables: ClassVar[Mapping[str, str]] = {
-        "access_key_id": "ALIBABA_CLOUD_ACCESS_KEY_ID",
-        "access_key_secret": "ALIBABA_CLOUD_ACCESS_KEY_SECRET",
+        "access_key_id": "ALIBABA_OCR_ACCESS_KEY_ID",
+        "access_key_secret": "ALIBABA_OCR_ACCESS_KEY_SECRET",
     }
 
     kind: Literal["alibaba"] = Field(default="alibaba", description="Whose service it is.")
@@ -55,7 +56,7 @@ class AlibabaSettings(RemoteSettings):
         default="https://ocr-api.cn-hangzhou.aliyuncs.com", description="Scheme and host. http is for tests."
     )
     credentials: AlibabaCredentials = Field(
-        description="Of the provider named alibaba: ALIBABA_CLOUD_ACCESS_KEY_ID, ALIBABA_CLOUD_ACCESS_KEY_SECRET."
+        description="Of the provider named alibaba: ALIBABA_OCR_ACCESS_KEY_ID, ALIBABA_OCR_ACCESS_KEY_SECRET."
     )
     features: AlibabaFeatures = Field(description="What it reads.")
 

@@ -29,7 +29,6 @@ from ocr_gateway.providers.remote.choices import chosen_options, language_codes
 from ocr_gateway.providers.remote.dialect import DOCUMENT_FIELD, Dialect, Request
 from ocr_gateway.providers.remote.json_body import image_mark, json_with_images
 from ocr_gateway.providers.remote.meanings import Refusal
-from ocr_gateway.providers.remote.secrecy import Kept
 from ocr_gateway.providers.remote.values import array, index, member
 
 if TYPE_CHECKING:
@@ -56,11 +55,10 @@ class AwsDialect(Dialect):
     errors = ERRORS
     signs_body = True
 
-    def __init__(self, name: str, settings: AwsSettings, signer: Signer | None, kept: Kept) -> None:
+    def __init__(self, name: str, settings: AwsSettings, signer: Signer | None) -> None:
         features = settings.features
         self._url = f"{settings.endpoint}/"
         self._signer = signer
-        self._kept = kept
         identity = features.id.support(_LIMITS, documents=_DOCUMENTS)
         pages = features.id.pages_per_call
         supports: dict[Feature, FeatureSupport] = {
@@ -120,8 +118,8 @@ class AwsDialect(Dialect):
         return Request("POST", self._url, headers)
 
     def refusal(self, answer: HttpAnswer, said: Mapping[str, Any] | None) -> Refusal | None:
-        """The error that an answer tells, without what it quotes of the signed request's keys."""
-        return refusal_of(answer, said, self._kept)
+        """The error that an answer tells."""
+        return refusal_of(answer, said)
 
     def results(self, said: dict[str, Any], calls: Sequence[ProviderCall]) -> Sequence[ProviderResult | Refusal]:
         """A page for each image, 1 unit each."""

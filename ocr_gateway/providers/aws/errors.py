@@ -8,7 +8,6 @@ from typing import Any
 from ocr_gateway.providers.http import HttpAnswer
 from ocr_gateway.providers.remote.dialect import status_refusal
 from ocr_gateway.providers.remote.meanings import ErrorTable, Meaning, Refusal
-from ocr_gateway.providers.remote.secrecy import Kept
 
 _TYPE_HEADER = "x-amzn-ErrorType"
 
@@ -47,8 +46,8 @@ ERRORS = ErrorTable(
 """By the name in ``__type``."""
 
 
-def refusal_of(answer: HttpAnswer, said: Mapping[str, Any] | None, kept: Kept) -> Refusal | None:
-    """The error that an answer tells: ``__type``, which may have a namespace before it, and ``message``, less keys."""
+def refusal_of(answer: HttpAnswer, said: Mapping[str, Any] | None) -> Refusal | None:
+    """The error that an answer tells: ``__type``, which may have a namespace before it, and ``message``."""
     plain = status_refusal(answer)
     if plain is None:
         return None
@@ -57,7 +56,7 @@ def refusal_of(answer: HttpAnswer, said: Mapping[str, Any] | None, kept: Kept) -
     words = said.get("message", said.get("Message"))
     return Refusal(
         code.partition(":")[0].rpartition("#")[2] if isinstance(code, str) else "",
-        kept.out_of(words) if isinstance(words, str) else "",
+        words if isinstance(words, str) else "",
         status=answer.status,
         retry_after_s=answer.retry_after_s,
     )

@@ -6,7 +6,6 @@ from ocr_gateway.providers.aws.dialect import AwsDialect
 from ocr_gateway.providers.aws.settings import AwsSettings
 from ocr_gateway.providers.remote.access import Keys
 from ocr_gateway.providers.remote.provider import RemoteProvider
-from ocr_gateway.providers.remote.secrecy import Kept
 
 
 def build_aws(name: str, settings: AwsSettings) -> RemoteProvider:
@@ -16,7 +15,7 @@ def build_aws(name: str, settings: AwsSettings) -> RemoteProvider:
     keys = settings.credentials
     key_id, secret, token = (keys.read(each) for each in ("access_key_id", "secret_access_key", "session_token"))
     signer = Signer(key_id, secret, token, settings.region) if key_id and secret else None
-    dialect = AwsDialect(name, settings, signer, Kept(secret, token))
+    dialect = AwsDialect(name, settings, signer)
     return RemoteProvider(
         dialect,
         http=settings.http_client(),

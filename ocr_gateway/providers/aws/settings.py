@@ -31,7 +31,7 @@ class AwsId(RemoteFeature):
 
 
 class AwsFeatures(SettingsSection):
-    """What it reads."""
+    """What an account reads."""
 
     text: RemoteFeature = Field(default_factory=RemoteFeature, description="Lines and words of text.")
     table: RemoteFeature = Field(default_factory=RemoteFeature, description="Tables.")

@@ -27,7 +27,6 @@ from ocr_gateway.providers.remote.choices import chosen_options
 from ocr_gateway.providers.remote.dialect import OPTIONS_FIELD, Dialect, Request
 from ocr_gateway.providers.remote.json_body import image_mark, json_with_images, raw_bytes_within
 from ocr_gateway.providers.remote.meanings import Refusal
-from ocr_gateway.providers.remote.secrecy import Kept
 from ocr_gateway.providers.remote.values import array, member
 
 # docs.cloud.google.com/vision/quotas; MB is read as 10^6, the smaller meaning. The rest of the JSON has less than 1 KiB
@@ -56,7 +55,6 @@ class GoogleDialect(Dialect):
         text = settings.features.text
         self._url = f"{settings.endpoint}/v1/images:annotate"
         self._api_key = api_key
-        self._kept = Kept(api_key)
         self._action = text.action
         self._model = text.model
         self._parent = settings.parent
@@ -117,7 +115,7 @@ class GoogleDialect(Dialect):
 
     def refusal(self, answer: HttpAnswer, said: Mapping[str, Any] | None) -> Refusal | None:
         """The error of the whole call; those of single images stand in a good answer."""
-        return refusal_of(answer, said, self._kept)
+        return refusal_of(answer, said)
 
     def results(self, said: dict[str, Any], calls: Sequence[ProviderCall]) -> Sequence[ProviderResult | Refusal]:
         """A page, or an error, for each image; in the order of the calls, as documented."""

@@ -7,7 +7,6 @@ from typing import Any
 from ocr_gateway.providers.http import HttpAnswer
 from ocr_gateway.providers.remote.dialect import status_refusal
 from ocr_gateway.providers.remote.meanings import ErrorTable, Meaning, Refusal
-from ocr_gateway.providers.remote.secrecy import Kept
 
 _MAX_DETAILS = 32
 _MAX_RETRY_S = 3600.0
@@ -43,9 +42,8 @@ ERRORS = ErrorTable(
 """Reasons and statuses are of a whole call, numbers (google.rpc.Code) of one image inside an answer with HTTP 200."""
 
 
-def refusal_of(answer: HttpAnswer, said: Any, kept: Kept) -> Refusal | None:
-    """The error of a whole call: by its reason where the table has it, else by its status, else by HTTP's. Its words
-    do not quote keys."""
+def refusal_of(answer: HttpAnswer, said: Any) -> Refusal | None:
+    """The error of a whole call: by its reason where the table has it, else by its status, else by HTTP's."""
     plain = status_refusal(answer)
     error = said.get("error") if isinstance(said, dict) else None
     if plain is None or not isinstance(error, dict):
@@ -57,7 +55,7 @@ def refusal_of(answer: HttpAnswer, said: Any, kept: Kept) -> Refusal | None:
     status = error.get("status")
     return Refusal(
         known[0] if known else status if isinstance(status, str) else "",
-        kept.out_of(_words(error.get("message"))),
+        _words(error.get("message")),
         status=answer.status,
         retry_after_s=_retry_after_s(details) if answer.retry_after_s is None else answer.retry_after_s,
     )

@@ -6,14 +6,11 @@ from ocr_gateway.providers.google.dialect import GoogleDialect
 from ocr_gateway.providers.google.settings import GoogleSettings
 from ocr_gateway.providers.remote.access import Access, Keys
 from ocr_gateway.providers.remote.provider import RemoteProvider
-from ocr_gateway.setting_parts import SecretSource
 
 
 def build_google(name: str, settings: GoogleSettings) -> RemoteProvider:
     """The provider. Keys that are not there, or make no sense, show in its status."""
-    http = settings.http_client()
-    source = settings.credentials.api_key if settings.auth == "api_key" else settings.credentials.service_account
-    missing = _missing(source, settings.auth)
+    http, missing = settings.http_client(), settings.credentials.missing
     secret = settings.credentials.read(settings.auth) or ""
     access: Access
     if settings.auth == "api_key":
@@ -32,7 +29,3 @@ def build_google(name: str, settings: GoogleSettings) -> RemoteProvider:
         )
     dialect = GoogleDialect(name, settings, secret if settings.auth == "api_key" else None)
     return RemoteProvider(dialect, http=http, access=access, kept=settings.kept(), timeout_s=settings.timeout_s)
-
-
-def _missing(source: SecretSource | None, what: str) -> str:
-    return f"credentials.{what} is not set" if source is None else source.missing

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from typing import ClassVar, Literal
+from typing import ClassVar, Literal, Self
 
-from pydantic import Field, field_validator
+from pydantic import Field, field_validator, model_validator
 
 from ocr_gateway.model import Feature
 from ocr_gateway.providers.remote.settings import Credentials, OptionalKey, RemoteFeature, RemoteSettings
 from rpc_runtime.settings import SettingsSection
+from rpc_runtime.settings_source import fault_at
 
 MAX_IMAGES = 16
 """In one call: docs.cloud.google.com/vision/quotas."""
@@ -39,7 +40,7 @@ class GoogleText(RemoteFeature):
 
 
 class GoogleFeatures(SettingsSection):
-    """What it reads."""
+    """What a project reads."""
 
     text: GoogleText = Field(default_factory=GoogleText, description="Blocks, lines and words of text.")
 
@@ -69,6 +70,22 @@ class GoogleSettings(RemoteSettings):
         description="Of the provider named google: GOOGLE_VISION_API_KEY. service_account: a JSON key file.",
     )
     features: GoogleFeatures = Field(description="What it reads.")
+
+    @model_validator(mode="before")
+    @classmethod
+    def _other_credential_is_left_out(cls, given: object) -> object:
+        """So that nobody misses it: the provider named google has its variable's name for a key in any case."""
+        keys = given.get("credentials") if isinstance(given, Mapping) else None
+        if not isinstance(given, Mapping) or not isinstance(keys, Mapping):
+            return given
+        other = "api_key" if given.get("auth") == "service_account" else "service_account"
+        return {**given, "credentials": {name: source for name, source in keys.items() if name != other}}
+
+    @model_validator(mode="after")
+    def _credential_is_there(self) -> Self:
+        if getattr(self.credentials, self.auth) is None:
+            raise fault_at(("credentials", self.auth), "is not set, and auth names it")
+        return self
 
     @field_validator("parent")
     @classmethod

@@ -37,10 +37,11 @@ class HuaweiSettings(RemoteSettings):
     """Huawei Cloud OCR, one account in one region."""
 
     day_offset_h: ClassVar[float] = 8.0
+    # Not the vendor's usual variables: those are there for other services, and images must not go out for that.
     key_variables: ClassVar[Mapping[str, str]] = {
-        "project_id": "HUAWEICLOUD_SDK_PROJECT_ID",
-        "access_key": "HUAWEICLOUD_SDK_AK",
-        "secret_key": "HUAWEICLOUD_SDK_SK",
+        "project_id": "HUAWEI_OCR_PROJECT_ID",
+        "access_key": "HUAWEI_OCR_ACCESS_KEY",
+        "secret_key": "HUAWEI_OCR_SECRET_KEY",
     }
 
     kind: Literal["huawei"] = Field(default="huawei", description="Whose service it is.")
@@ -49,7 +50,7 @@ class HuaweiSettings(RemoteSettings):
         description="Scheme and host, of the project's region. http is for tests.",
     )
     credentials: HuaweiCredentials = Field(
-        description="Of the provider named huawei: HUAWEICLOUD_SDK_PROJECT_ID, HUAWEICLOUD_SDK_AK, HUAWEICLOUD_SDK_SK."
+        description="Of the provider named huawei: HUAWEI_OCR_PROJECT_ID, HUAWEI_OCR_ACCESS_KEY, HUAWEI_OCR_SECRET_KEY."
     )
     features: HuaweiFeatures = Field(description="What it reads.")
 

@@ -144,10 +144,6 @@ class RemoteSettings(ProviderPart):
         """The quota of each feature that it reads."""
         return {each: found.quota.quota for each in Feature if (found := self.feature(each)) is not None}
 
-    def prices(self) -> dict[Feature, float]:
-        """The price of a unit, by feature; 0 where none is known."""
-        return {each: found.price_per_unit for each in Feature if (found := self.feature(each)) is not None}
-
     def kept(self) -> Kept:
         """The keys, to be kept out of what is said."""
         keys = self.keys

@@ -45,16 +45,17 @@ class TencentSettings(RemoteSettings):
 
     rates: ClassVar[Mapping[Feature, int]] = {Feature.TEXT: 20, Feature.TABLE: 2, Feature.ID_DOCUMENT: 10}
     day_offset_h: ClassVar[float] = 8.0
+    # Not the vendor's usual variables: those are there for other services, and images must not go out for that.
     key_variables: ClassVar[Mapping[str, str]] = {
-        "secret_id": "TENCENTCLOUD_SECRET_ID",
-        "secret_key": "TENCENTCLOUD_SECRET_KEY",
+        "secret_id": "TENCENT_OCR_SECRET_ID",
+        "secret_key": "TENCENT_OCR_SECRET_KEY",
     }
 
     kind: Literal["tencent"] = Field(default="tencent", description="Whose service it is.")
     endpoint: str = Field(default="https://ocr.tencentcloudapi.com", description="Scheme and host. http is for tests.")
     region: str | None = Field(default=None, description="X-TC-Region; the service needs none.")
     credentials: TencentCredentials = Field(
-        description="Of the provider named tencent: TENCENTCLOUD_SECRET_ID, TENCENTCLOUD_SECRET_KEY."
+        description="Of the provider named tencent: TENCENT_OCR_SECRET_ID, TENCENT_OCR_SECRET_KEY."
     )
     features: TencentFeatures = Field(description="What it reads.")
 

@@ -16,7 +16,6 @@ from ocr_gateway.providers.aws.dialect import MAX_IMAGE_BYTES, AwsDialect
 from ocr_gateway.providers.aws.id_fields import NAMES, fields_of
 from ocr_gateway.providers.aws.pages import table_page, text_page
 from ocr_gateway.providers.aws.settings import AwsSettings
-from ocr_gateway.providers.remote.secrecy import Kept
 from tests.fakes.standin.settings import StandInSettings
 from tests.fakes.standin.subjects import PASSPORT
 from tests.fakes.standin.vendor import Asked
@@ -219,7 +218,7 @@ def dialect_of(**given: Any) -> AwsDialect:
     nowhere = {"env": "OCRMUX_TEST_NOWHERE"}
     credentials = {"access_key_id": nowhere, "secret_access_key": nowhere}
     settings = AwsSettings.model_validate({"kind": "aws", "credentials": credentials, **given})
-    return AwsDialect("aws", settings, None, Kept())
+    return AwsDialect("aws", settings, None)
 
 
 def call(feature: Feature = Feature.TEXT, **about: Any) -> ProviderCall:

@@ -16,7 +16,6 @@ from ocr_gateway.providers.aws.dialect import AwsDialect
 from ocr_gateway.providers.aws.provider import build_aws
 from ocr_gateway.providers.aws.settings import AwsSettings
 from ocr_gateway.providers.aws.signing import Signer
-from ocr_gateway.providers.remote.secrecy import Kept
 from tests.fakes.standin.vendor import Denied, Head
 from tests.fakes.standin.vendors.aws_sigv4 import canonical_request, verify
 
@@ -81,7 +80,7 @@ def test_the_call_is_the_sdks(name: str, feature: Feature) -> None:
     theirs = json.loads(vector["body"])
     image = base64.b64decode(theirs["Document"]["Bytes"])
     settings = AwsSettings.model_validate({"kind": "aws", "credentials": keys()})
-    dialect = AwsDialect("aws", settings, signer_of(vector), Kept())
+    dialect = AwsDialect("aws", settings, signer_of(vector))
     calls = [ProviderCall(image, "image/png", 16, 16, feature)]
     body = dialect.body(calls)
     wanted = theirs | ({"FeatureTypes": ["TABLES"]} if feature is Feature.TABLE else {})
@@ -114,7 +113,7 @@ def test_the_region_is_signed_and_names_the_host(region: str | None, endpoint: s
     settings = AwsSettings.model_validate(
         {"kind": "aws", "credentials": keys(), **{name: value for name, value in given.items() if value}}
     )
-    dialect = AwsDialect("aws", settings, Signer("key", "secret", None, settings.region), Kept())
+    dialect = AwsDialect("aws", settings, Signer("key", "secret", None, settings.region))
     calls = [ProviderCall(b"image", "image/png", 16, 16, Feature.TEXT)]
     body = dialect.body(calls)
     request = dialect.request(calls, hashlib.sha256(body).hexdigest(), "", 1767225600.0)
@@ -146,7 +145,7 @@ def test_no_key_shows_in_a_repr() -> None:
     """Of the signer, the dialect and the request."""
     settings = AwsSettings.model_validate({"kind": "aws", "credentials": keys()})
     signer = Signer("AKIDMADEUP", "made-up-secret", "made-up-session", "us-east-1")
-    dialect = AwsDialect("aws", settings, signer, Kept("made-up-secret", "made-up-session"))
+    dialect = AwsDialect("aws", settings, signer)
     calls = [ProviderCall(b"image", "image/png", 16, 16, Feature.TEXT)]
     request = dialect.request(calls, "0" * 64, "", 0.0)
     assert request.headers["X-Amz-Security-Token"] == "made-up-session"

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from pathlib import Path
 from typing import Any
-from urllib.parse import parse_qsl, urlsplit
+from urllib.parse import parse_qsl, urlencode, urlsplit
 
 import pytest
 from hypothesis import given
@@ -71,8 +71,6 @@ def test_a_signed_call_has_no_token() -> None:
 )
 def test_what_is_signed_is_verified(query: list[tuple[str, str]], now: int) -> None:
     """By the stand-in's own reading of the vendor's pages, whatever stands in the query."""
-    from urllib.parse import urlencode
-
     headers = signed_headers("POST", "h:80", "/a b", query, access_key="AK", secret_key="SK", now=now)
     head = Head("POST", "/a b", {}, urlencode(query), {name.lower(): value for name, value in headers.items()})
     verify(head, StandInSettings(api_key="AK", secret_key="SK"), now)

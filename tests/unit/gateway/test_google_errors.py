@@ -25,7 +25,6 @@ from ocr_gateway.providers.base import BatchProvider
 from ocr_gateway.providers.google.errors import ERRORS, image_refusal, refusal_of
 from ocr_gateway.providers.http import HttpAnswer
 from ocr_gateway.providers.remote.meanings import Meaning
-from ocr_gateway.providers.remote.secrecy import Kept
 from tests.contracts.remote_cases import CASES
 from tests.contracts.remote_desk import HEIGHT, WIDTH, call, lines_of, page_image, text_of_image
 from tests.fakes.images import encoded, photo, stored_with_orientation
@@ -77,7 +76,7 @@ def answered(status: int, error: Any, **headers: str) -> HttpAnswer:
 
 
 def meaning_of(answer: HttpAnswer) -> Meaning:
-    refusal = refusal_of(answer, json.loads(answer.body), Kept())
+    refusal = refusal_of(answer, json.loads(answer.body))
     assert refusal is not None
     return ERRORS.meaning(refusal.code, refusal.status)
 
@@ -104,10 +103,10 @@ def test_the_time_to_wait_stands_in_the_details(delay: Any, seconds: float | Non
     """RetryInfo, where there is no Retry-After."""
     details = [{"@type": "type.googleapis.com/google.rpc.RetryInfo", "retryDelay": delay}]
     error = {"status": "RESOURCE_EXHAUSTED", "details": details}
-    refusal = refusal_of(answered(429, error), {"error": error}, Kept())
+    refusal = refusal_of(answered(429, error), {"error": error})
     assert refusal is not None
     assert refusal.retry_after_s == seconds
-    refusal = refusal_of(answered(429, error, **{"Retry-After": "3"}), {"error": error}, Kept())
+    refusal = refusal_of(answered(429, error, **{"Retry-After": "3"}), {"error": error})
     assert refusal is not None
     assert refusal.retry_after_s == 3
 

@@ -207,7 +207,12 @@ def test_two_pages_of_one_image_make_no_sense() -> None:
 
 
 def dialect_of(**given: Any) -> GoogleDialect:
-    return GoogleDialect("google", GoogleSettings.model_validate({"kind": "google", **given}), "key")
+    return GoogleDialect("google", settings_of(**given), "key")
+
+
+def settings_of(**given: Any) -> GoogleSettings:
+    credentials = {"api_key": {"env": "OCRMUX_TEST_NOWHERE"}}
+    return GoogleSettings.model_validate({"kind": "google", "credentials": credentials, **given})
 
 
 def asked(dialect: GoogleDialect | None = None, **about: Any) -> dict[str, Any]:
@@ -297,4 +302,4 @@ def test_as_many_languages_as_there_are_fit_beside_16_images() -> None:
 def test_settings_that_make_no_sense_are_refused(wrong: dict[str, Any]) -> None:
     """When they are read."""
     with pytest.raises(ValidationError):
-        GoogleSettings.model_validate({"kind": "google", **wrong})
+        settings_of(**wrong)

@@ -11,6 +11,7 @@ from typing import Any
 from urllib.parse import parse_qs
 
 import pytest
+from pydantic import ValidationError
 from structlog.testing import capture_logs
 
 from ocr_gateway.errors import ProviderNotConfigured, ProviderUnavailable
@@ -38,7 +39,8 @@ def account() -> MadeUpAccount:
 
 
 def settings_of(**given: Any) -> GoogleSettings:
-    return GoogleSettings.model_validate({"kind": "google", **given})
+    credentials = {"api_key": {"env": "OCRMUX_TEST_NOWHERE"}}
+    return GoogleSettings.model_validate({"kind": "google", "credentials": credentials, **given})
 
 
 def golden(name: str) -> dict[str, Any]:
@@ -205,12 +207,12 @@ async def test_a_key_file_that_makes_no_sense_is_as_a_missing_one(tmp_path: Path
             await provider.recognize(call(page_image(), Feature.TEXT))
 
 
-def test_only_the_credential_that_auth_names_must_be_there() -> None:
+@pytest.mark.parametrize(("auth", "other"), [("api_key", "service_account"), ("service_account", "api_key")])
+def test_only_the_credential_that_auth_names_must_be_there(auth: str, other: str) -> None:
     """The other one may be left out, and is not looked at."""
     unset = {"env": "OCRMUX_TEST_NOWHERE"}
-    by_key = build_google("google", settings_of(credentials={"service_account": unset}))
-    assert "credentials.api_key" in by_key.status.detail
-    by_account = build_google("google", settings_of(auth="service_account", credentials={"api_key": unset}))
-    assert "credentials.service_account" in by_account.status.detail
-    both = build_google("google", settings_of(credentials={"api_key": unset}))
-    assert "OCRMUX_TEST_NOWHERE" in both.status.detail
+    with pytest.raises(ValidationError, match="auth names it") as fault:
+        settings_of(auth=auth, credentials={other: unset})
+    assert other not in str(fault.value)
+    settings = settings_of(auth=auth, credentials={auth: unset, other: {"env": "OCRMUX_TEST_ELSEWHERE"}})
+    assert build_google("google", settings).status.detail == "the environment variable OCRMUX_TEST_NOWHERE is not set"

@@ -110,7 +110,7 @@ def test_confidences_are_shares_and_null_places_are_none() -> None:
 
 def test_paragraphs_are_blocks() -> None:
     """By the number in a JSON text; lines without one stand together."""
-    numbers = [1, 2, 1, None, "no JSON", [], {"Parag": 7}]
+    numbers: list[Any] = [1, 2, 1, None, "no JSON", [], {"Parag": 7}]
     lines = [
         line(str(place), AdvancedInfo=number if isinstance(number, str) else json.dumps({"Parag": {"ParagNo": number}}))
         for place, number in enumerate(numbers)
@@ -317,7 +317,7 @@ def test_options_are_sent_as_tencent_wants_them() -> None:
     """Switches as booleans; those of an identity card's Config as JSON in a text."""
     assert sent(call(IsWords="true", LanguageType="auto")) == {"IsWords": True, "LanguageType": "auto"}
     options = {"CardSide": "BACK", "CopyWarn": "true", "Quality": "false", "EnableDateVerify": "false"}
-    assert sent(call(Feature.ID_DOCUMENT, **options)) == {
+    assert sent(call(Feature.ID_DOCUMENT, None, **options)) == {
         "CardSide": "BACK",
         "EnableDateVerify": False,
         "Config": '{"CopyWarn":true,"Quality":false}',

@@ -1,0 +1,1 @@
+"""What implementations of one port have in common: behaviour suites."""
