@@ -39,9 +39,10 @@ class ProviderCalls:
                 permit()
                 money.sending()
 
+            at_begin = begin if permit.batch is None else money.sending
             try:
                 await money.secure()
-                result = await _one_attempt(provider, replace(call, begin=begin), permit)
+                result = await _one_attempt(provider, replace(call, begin=at_begin), permit)
             except BaseException as error:
                 money.failed(error)
                 raise
@@ -59,15 +60,18 @@ async def _one_attempt(provider: Provider, call: ProviderCall, permit: Permit) -
     if permit.batch is None:
         return await _as_promised(provider.recognize(call))
     one_of_several = replace(call, unsent=UnsentBody())  # the next attempt may be with others
-    return await _as_promised(permit.batch.join(one_of_several, lambda calls: _together(provider, calls)))
+    return await _as_promised(permit.batch.join(one_of_several, lambda calls: _together(provider, calls, permit)))
 
 
-async def _together(provider: Provider, calls: Sequence[ProviderCall]) -> Sequence[ProviderResult | Exception]:
-    """One attempt for all of them."""
+async def _together(
+    provider: Provider, calls: Sequence[ProviderCall], permit: Permit
+) -> Sequence[ProviderResult | Exception]:
+    """One attempt for all of them, by the permit that they share."""
     if not isinstance(provider, BatchProvider):
         raise TypeError(f"the provider {provider.description.name!r} does not read several images together")
 
     def begin() -> None:
+        permit()  # once for all of them: where it is too late, nobody's money has been sent
         for call in calls:
             call.begin()
 

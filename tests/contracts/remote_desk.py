@@ -158,5 +158,7 @@ async def failure_of(kind: type[ErrorT], desk: Desk, **about: Any) -> ErrorT:
 
 
 async def assert_served(desk: Desk, number: int = 99) -> ProviderResult:
-    """Reads a page."""
-    return await desk.provider.recognize(desk.call(number))
+    """Reads a page, on which there is something."""
+    result = await desk.provider.recognize(desk.call(number))
+    assert result.page != Page(WIDTH, HEIGHT)
+    return result

@@ -1,4 +1,4 @@
-"""What every provider over the network makes of a slow or lost connection, of calls that are given up, and of its keys."""
+"""What every provider over the network makes of slow and lost connections, of calls given up, and of its keys."""
 
 from __future__ import annotations
 

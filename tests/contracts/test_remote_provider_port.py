@@ -1,6 +1,7 @@
-"""What every provider over the network keeps, each before a stand-in of its vendor: what it reads, what it says of itself, and
-what it does not take. What it makes of its service's answers and of the network: test_remote_provider_answers,
-test_remote_provider_faults.
+"""What every provider over the network keeps, each before a stand-in of its vendor.
+
+Here: what it reads, what it says of itself, and what it does not take. What it makes of its service's answers and of
+the network: test_remote_provider_answers and test_remote_provider_faults.
 """
 
 from __future__ import annotations

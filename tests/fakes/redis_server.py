@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import os
+import random
 import shutil
 import signal
 import socket
@@ -18,8 +19,7 @@ BINARY = "redis-server"
 SLOTS = 16384
 _READY_S = 15.0
 _STOP_S = 5.0
-_HIGHEST_PORT = 55_000
-"""A cluster's bus listens 10 000 above a node's port."""
+_PORTS = (11_000, 21_000)
 
 
 async def eventually(condition: Callable[[], object], timeout_s: float = _READY_S) -> None:
@@ -38,16 +38,16 @@ def require_redis() -> None:
 
 
 def free_port() -> int:
-    """A loopback port that nobody listens on, nor 10 000 above it."""
+    """A loopback port that nobody listens on, nor 10 000 above it.
+
+    Both lie below the ports that the system gives to outgoing connections, one of which could take it meanwhile.
+    """
     while True:
-        with socket.socket() as probe, socket.socket() as bus:
-            probe.bind(("127.0.0.1", 0))
-            port = int(probe.getsockname()[1])
-            if port > _HIGHEST_PORT:
-                continue
-            with contextlib.suppress(OSError):
-                bus.bind(("127.0.0.1", port + 10_000))
-                return port
+        port = random.SystemRandom().randrange(*_PORTS)
+        with socket.socket() as probe, socket.socket() as bus, contextlib.suppress(OSError):
+            probe.bind(("127.0.0.1", port))
+            bus.bind(("127.0.0.1", port + 10_000))
+            return port
 
 
 class RedisServer:

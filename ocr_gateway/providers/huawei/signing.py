@@ -20,13 +20,15 @@ def sdk_date(now: float) -> str:
 def authorization(
     access_key: str, secret_key: str, *, path: str, headers: Mapping[str, str], body_sha256: str, method: str = "POST"
 ) -> str:
-    """The Authorization header of a request without a query. All of ``headers``, X-Sdk-Date and Host among them, are
-    signed; the path is signed with a slash at its end."""
+    """The Authorization header of a request without a query, to a path without a slash at its end; it is signed with one.
+
+    All of ``headers`` are signed, X-Sdk-Date and Host among them.
+    """
     values = {name.lower(): value.strip() for name, value in headers.items()}
     names = sorted(values)
     signed = ";".join(names)
     lines = "".join(f"{name}:{values[name]}\n" for name in names)
-    uri = quote(unquote(path).rstrip("/"), safe="/~") + "/"
+    uri = quote(unquote(path), safe="/~") + "/"
     request = f"{method}\n{uri}\n\n{lines}\n{signed}\n{body_sha256}"
     to_sign = f"{ALGORITHM}\n{values['x-sdk-date']}\n{hashlib.sha256(request.encode()).hexdigest()}"
     signature = hmac.digest(secret_key.encode(), to_sign.encode(), "sha256").hex()

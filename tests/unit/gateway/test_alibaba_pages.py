@@ -184,8 +184,8 @@ def test_ends_of_cells_are_inclusive() -> None:
     ]
     words = [
         word("title"),
-        word("bo", tableId=7, tableCellId=0),
-        word("th", tableId=7, tableCellId=0, prob=60),
+        word("bo", tableId=7, tableCellId=0, prob=60),
+        word("th", tableId=7, tableCellId=0),
         word("right", tableId=8, tableCellId=1),
     ]
     tables = [{"tableId": 7, "xCellSize": 2, "yCellSize": 4, "cellInfos": infos}]
