@@ -75,7 +75,7 @@ class KserveText(RemoteFeature):
 
 
 class KserveFeatures(SettingsSection):
-    """What it reads."""
+    """The features of a model."""
 
     text: KserveText = Field(default_factory=KserveText, description="Lines of text.")
 

@@ -62,7 +62,7 @@ class MistralCredentials(Credentials):
 
 
 class MistralFeatures(SettingsSection):
-    """What it reads."""
+    """The features of an account."""
 
     text: RemoteFeature = Field(default_factory=RemoteFeature, description="Blocks of text.")
     table: RemoteFeature = Field(default_factory=RemoteFeature, description="Tables.")

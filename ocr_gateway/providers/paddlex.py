@@ -50,7 +50,7 @@ ERRORS = ErrorTable(
 
 
 class PaddlexFeatures(SettingsSection):
-    """What it reads."""
+    """The features of a server."""
 
     text: RemoteFeature = Field(default_factory=RemoteFeature, description="Lines of text.")
 

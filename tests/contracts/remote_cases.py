@@ -65,7 +65,7 @@ CASES: tuple[RemoteCase, ...] = (
         keys={"access_key_id": "standin-key", "secret_access_key": "standin-secret"},
         features=(Feature.TEXT, Feature.TABLE, Feature.ID_DOCUMENT),
     ),
-    RemoteCase(kind="google", vendor="google", keys={"api_key": "standin-key"}, batch=16),
+    RemoteCase(kind="google", vendor="google", keys={"api_key": "standin-key"}, batch=15),
     RemoteCase(
         kind="azure",
         vendor="azure",

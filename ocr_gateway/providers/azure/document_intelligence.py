@@ -70,7 +70,7 @@ class AzureCredentials(Credentials):
 
 
 class AzureFeatures(SettingsSection):
-    """What it reads."""
+    """The features of a resource."""
 
     text: RemoteFeature = Field(default_factory=RemoteFeature, description="prebuilt-read.")
     table: RemoteFeature = Field(default_factory=RemoteFeature, description="prebuilt-layout.")

@@ -44,7 +44,7 @@ _LANGUAGES = (
 
 
 class AzureVisionFeatures(SettingsSection):
-    """What it reads."""
+    """The features of a resource."""
 
     text: RemoteFeature = Field(default_factory=RemoteFeature, description="Lines and words.")
 

@@ -20,7 +20,7 @@ def sdk_date(now: float) -> str:
 def authorization(
     access_key: str, secret_key: str, *, path: str, headers: Mapping[str, str], body_sha256: str, method: str = "POST"
 ) -> str:
-    """The Authorization header of a request without a query, to a path without a slash at its end; it is signed with one.
+    """The Authorization header of a request without a query. ``path`` has no slash at its end, and is signed with one.
 
     All of ``headers`` are signed, X-Sdk-Date and Host among them.
     """

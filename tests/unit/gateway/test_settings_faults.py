@@ -9,6 +9,7 @@ import pytest
 
 from ocr_gateway.config_check import load_settings, routes_of, summary
 from ocr_gateway.model import Feature
+from ocr_gateway.provider_settings import KINDS
 from ocr_gateway.routing import Route, RouteEntry
 from ocr_gateway.settings import GatewaySettings
 from rpc_runtime.settings_source import SettingsInvalid
@@ -33,6 +34,7 @@ def faults_of(tmp_path: Path, text: str) -> tuple[str, ...]:
 
 
 SECRET = "Tr0ubadour3"
+KIND_NEEDED = f"keys with a kind ({', '.join(KINDS)}) are expected below it"
 NO_SECRET = "a secret does not stand here: write {env: NAME} or {file: PATH}, which say where it is"
 NO_PASSWORD = "a password does not stand here: write {env: NAME} or {file: PATH} for the whole URL"
 
@@ -84,16 +86,16 @@ NO_PASSWORD = "a password does not stand here: write {env: NAME} or {file: PATH}
          "redis.url (FILE, line 1): is no address of Redis; docs/operations.md has the forms"),
         ("cache: 5", "cache (FILE, line 1): keys of its own are expected below it"),
         ("providers: {other: {}}",
-         "providers.other (FILE, line 1): keys with a kind (rapidocr, tesseract, baidu) are expected below it"),
+         f"providers.other (FILE, line 1): {KIND_NEEDED}"),
         ("providers: {tesseract: 5}",
-         "providers.tesseract (FILE, line 1): keys with a kind (rapidocr, tesseract, baidu) are expected below it"),
+         f"providers.tesseract (FILE, line 1): {KIND_NEEDED}"),
         ("providers: {baidu-2: {kind: baidu}}", "providers.baidu-2.credentials (FILE, line 1): is required"),
         ("providers: {baidu: {kind: rapidocr}}",
          "providers.baidu.kind (FILE, line 1): the name baidu is for the kind baidu"),
         ("providers: {fast: {kind: rapidocr}}",
          "providers.fast.kind (FILE, line 1): there is one rapidocr, under its own name; give it more workers"),
         ("providers: {baidu: {endpoint: aip.baidubce.com}}",
-         "providers.baidu.endpoint (FILE, line 1): give the scheme and the host, as https://aip.baidubce.com"),
+         "providers.baidu.endpoint (FILE, line 1): give the scheme and the host, as https://ocr.example.com"),
         ("routes: {Main: {providers: [baidu]}}",
          ("routes.Main (FILE, line 1): a name has small letters, digits, and single - or _ between them, "
          "63 characters at most")),
