@@ -120,7 +120,7 @@ async def test_a_provider_that_is_down_is_passed_over(tmp_path: Path) -> None:
     assert feature.state == gateway_pb2.PROVIDER_STATE_RESTED
     assert feature.state_detail
     assert billed == load.billed_units == 40
-    assert load.attempts == wasted + 40
+    assert wasted + 40 <= load.attempts <= 80  # an attempt may end before its call: without a token
     assert wasted <= 40
 
 
