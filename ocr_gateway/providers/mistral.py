@@ -23,12 +23,12 @@ from ocr_gateway.model import (
     Table,
 )
 from ocr_gateway.providers.http import HttpAnswer
+from ocr_gateway.providers.remote.building import bearer, remote_provider
 from ocr_gateway.providers.remote.dialect import LANGUAGES_FIELD, OPTIONS_FIELD, Dialect, Request, status_refusal
 from ocr_gateway.providers.remote.json_body import image_mark, json_with_images, raw_bytes_within
 from ocr_gateway.providers.remote.marked_text import plain_lines, tables_of
 from ocr_gateway.providers.remote.meanings import ErrorTable, Meaning, Refusal
 from ocr_gateway.providers.remote.provider import RemoteProvider
-from ocr_gateway.providers.remote.self_hosted import bearer, remote_provider
 from ocr_gateway.providers.remote.settings import Credentials, Key, RemoteFeature, RemoteSettings
 from ocr_gateway.providers.remote.values import array, confidence, member, number, optional, text
 from rpc_runtime.settings import SettingsSection

@@ -23,12 +23,13 @@ from ocr_gateway.model import (
     ProviderResult,
 )
 from ocr_gateway.providers.http import HttpAnswer
+from ocr_gateway.providers.remote.building import bearer, remote_provider
 from ocr_gateway.providers.remote.dialect import LANGUAGES_FIELD, OPTIONS_FIELD, Dialect, Request, status_refusal
 from ocr_gateway.providers.remote.json_body import image_mark, json_with_images
 from ocr_gateway.providers.remote.marked_text import plain_lines, tables_of
 from ocr_gateway.providers.remote.meanings import ErrorTable, Meaning, Refusal
 from ocr_gateway.providers.remote.provider import RemoteProvider
-from ocr_gateway.providers.remote.self_hosted import SelfHostedSettings, bearer, remote_provider
+from ocr_gateway.providers.remote.self_hosted import SelfHostedSettings
 from ocr_gateway.providers.remote.settings import Credentials, OptionalKey, RemoteFeature
 from ocr_gateway.providers.remote.values import array, member, text
 from rpc_runtime.settings import SettingsSection

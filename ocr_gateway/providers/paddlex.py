@@ -21,12 +21,13 @@ from ocr_gateway.model import (
     ProviderResult,
 )
 from ocr_gateway.providers.http import HttpAnswer
+from ocr_gateway.providers.remote.building import remote_provider
 from ocr_gateway.providers.remote.dialect import LANGUAGES_FIELD, OPTIONS_FIELD, Dialect, Request, status_refusal
 from ocr_gateway.providers.remote.json_body import image_mark, json_with_images
 from ocr_gateway.providers.remote.meanings import ErrorTable, Meaning, Refusal
 from ocr_gateway.providers.remote.places import ordered
 from ocr_gateway.providers.remote.provider import RemoteProvider
-from ocr_gateway.providers.remote.self_hosted import READABLE, SelfHostedSettings, remote_provider
+from ocr_gateway.providers.remote.self_hosted import READABLE, SelfHostedSettings
 from ocr_gateway.providers.remote.settings import RemoteFeature
 from ocr_gateway.providers.remote.values import array, confidence, member, number, text
 from rpc_runtime.settings import SettingsSection

@@ -16,12 +16,12 @@ import yarl
 from ocr_gateway.providers.baidu.form import encode_form
 from ocrmux.gateway.v1.gateway_pb2_grpc import OcrGatewayServiceStub
 from tests.bench.measures import goal_line, percentile, scaled
-from tests.fakes.standin.process import StandInProcess
 from tests.fakes.fleet import KEYS, recognize_one, running_fleet
 from tests.fakes.gateway_messages import config, item
 from tests.fakes.numbered_images import numbered, png_of_size, text_of
 from tests.fakes.processes import service
 from tests.fakes.redis_server import RedisServer
+from tests.fakes.standin.process import StandInProcess
 
 RATE = 40
 QUOTA = 50

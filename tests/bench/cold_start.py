@@ -13,9 +13,9 @@ from grpc_health.v1 import health_pb2, health_pb2_grpc
 
 from ocrmux.gateway.v1 import gateway_pb2
 from tests.bench.measures import goal_line
-from tests.fakes.standin.process import stand_in_process
 from tests.fakes.fleet import gateway_with, settings_of
 from tests.fakes.redis_server import RedisServer
+from tests.fakes.standin.process import stand_in_process
 
 STARTS = 5
 _SERVICE = gateway_pb2.DESCRIPTOR.services_by_name["OcrGatewayService"].full_name

@@ -8,8 +8,8 @@ import sys
 from dataclasses import dataclass
 from typing import Any
 
-from tests.fakes.standin.process import StandInProcess
 from tests.fakes.redis_server import RedisServer
+from tests.fakes.standin.process import StandInProcess
 
 _TIMEOUT_S = 1_800.0
 

@@ -14,7 +14,6 @@ from google.protobuf.duration_pb2 import Duration
 
 from ocrmux.gateway.v1 import gateway_pb2
 from ocrmux.ocr.v1 import recognition_pb2
-from tests.fakes.standin.process import StandInProcess, stand_in_process
 from tests.fakes.fleet import (
     Load,
     feature_at,
@@ -28,6 +27,7 @@ from tests.fakes.fleet import (
 )
 from tests.fakes.gateway_messages import outcome
 from tests.fakes.numbered_images import text_of
+from tests.fakes.standin.process import StandInProcess, stand_in_process
 
 CREDENTIALS = {"api_key": {"env": "BAIDU_API_KEY"}, "secret_key": {"env": "BAIDU_SECRET_KEY"}}
 LOW, HIGH = 0.55, 0.95

@@ -17,7 +17,6 @@ from ocr_gateway.providers.http import HttpAnswer
 from ocr_gateway.providers.remote.address import host_of
 from ocr_gateway.providers.remote.dialect import Dialect, Request, status_refusal
 from ocr_gateway.providers.remote.meanings import Meaning, Refusal
-from ocr_gateway.providers.remote.secrecy import Kept
 from ocr_gateway.providers.remote.values import member, parse_object
 
 VERSION = "2021-07-07"
@@ -53,7 +52,6 @@ class AlibabaDialect(Dialect):
         self._access_key_secret = access_key_secret
         self._security_token = security_token
         self._nonce = nonce
-        self._kept = Kept(access_key_id, access_key_secret, security_token)
 
     @property
     def description(self) -> ProviderDescription:
@@ -109,7 +107,7 @@ class AlibabaDialect(Dialect):
         words = said.get("Message") if said else None
         if not isinstance(words, str) or ERRORS.meaning(code, answer.status) is Meaning.CREDENTIALS:
             words = ""
-        return Refusal(code, self._kept.out_of(words), status=answer.status, retry_after_s=answer.retry_after_s)
+        return Refusal(code, words, status=answer.status, retry_after_s=answer.retry_after_s)
 
     def results(self, said: dict[str, Any], calls: Sequence[ProviderCall]) -> Sequence[ProviderResult | Refusal]:
         """One page, one unit."""

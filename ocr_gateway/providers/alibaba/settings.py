@@ -10,8 +10,8 @@ from pydantic import Field
 from ocr_gateway.model import Feature, ProviderDescription, ProviderKind
 from ocr_gateway.providers.alibaba.actions import DOCUMENT_ACTIONS, LANGUAGES, LIMITS
 from ocr_gateway.providers.alibaba.dialect import AlibabaDialect
+from ocr_gateway.providers.remote.building import remote_provider
 from ocr_gateway.providers.remote.provider import RemoteProvider
-from ocr_gateway.providers.remote.self_hosted import remote_provider
 from ocr_gateway.providers.remote.settings import Credentials, Key, OptionalKey, RemoteFeature, RemoteSettings
 from rpc_runtime.settings import SettingsSection
 

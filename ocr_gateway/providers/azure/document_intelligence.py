@@ -24,6 +24,7 @@ from ocr_gateway.model import (
 from ocr_gateway.providers.azure.errors import ERRORS, refusal_of
 from ocr_gateway.providers.azure.pages import page_of
 from ocr_gateway.providers.http import HttpAnswer, HttpFailure
+from ocr_gateway.providers.remote.building import remote_provider
 from ocr_gateway.providers.remote.dialect import (
     DOCUMENT_FIELD,
     LANGUAGES_FIELD,
@@ -34,7 +35,6 @@ from ocr_gateway.providers.remote.dialect import (
 )
 from ocr_gateway.providers.remote.meanings import Meaning, Refusal
 from ocr_gateway.providers.remote.provider import RemoteProvider
-from ocr_gateway.providers.remote.self_hosted import remote_provider
 from ocr_gateway.providers.remote.settings import Credentials, Key, RemoteFeature, RemoteSettings
 from rpc_runtime.settings import SettingsSection
 

@@ -24,10 +24,10 @@ from ocr_gateway.model import (
 from ocr_gateway.providers.azure.document_intelligence import AzureCredentials
 from ocr_gateway.providers.azure.errors import ERRORS, refusal_of
 from ocr_gateway.providers.http import HttpAnswer
+from ocr_gateway.providers.remote.building import remote_provider
 from ocr_gateway.providers.remote.dialect import LANGUAGES_FIELD, OPTIONS_FIELD, Dialect, Request
 from ocr_gateway.providers.remote.meanings import Refusal
 from ocr_gateway.providers.remote.provider import RemoteProvider
-from ocr_gateway.providers.remote.self_hosted import remote_provider
 from ocr_gateway.providers.remote.settings import RemoteFeature, RemoteSettings
 from ocr_gateway.providers.remote.values import array, confidence, member, number, optional, text
 from rpc_runtime.settings import SettingsSection

@@ -18,7 +18,6 @@ from ocr_gateway.providers.remote.address import host_of
 from ocr_gateway.providers.remote.dialect import Dialect, Request, status_refusal
 from ocr_gateway.providers.remote.json_body import image_mark, json_with_images
 from ocr_gateway.providers.remote.meanings import Meaning, Refusal
-from ocr_gateway.providers.remote.secrecy import Kept
 from ocr_gateway.providers.remote.values import member
 
 VERSION = "v2"
@@ -48,7 +47,6 @@ class HuaweiDialect(Dialect):
         self._access_key = access_key
         self._secret_key = secret_key
         self._security_token = security_token
-        self._kept = Kept(project_id, access_key, secret_key, security_token)
 
     @property
     def description(self) -> ProviderDescription:
@@ -98,7 +96,7 @@ class HuaweiDialect(Dialect):
         words = said.get("error_msg") if said else None
         if not isinstance(words, str) or ERRORS.meaning(code, answer.status) is Meaning.CREDENTIALS:
             words = ""
-        return Refusal(code, self._kept.out_of(words), status=answer.status, retry_after_s=answer.retry_after_s)
+        return Refusal(code, words, status=answer.status, retry_after_s=answer.retry_after_s)
 
     def results(self, said: dict[str, Any], calls: Sequence[ProviderCall]) -> Sequence[ProviderResult | Refusal]:
         """One page, one unit."""

@@ -4,9 +4,6 @@ from __future__ import annotations
 
 from typing import ClassVar
 
-from ocr_gateway.providers.remote.access import Keys
-from ocr_gateway.providers.remote.dialect import Dialect
-from ocr_gateway.providers.remote.provider import RemoteProvider
 from ocr_gateway.providers.remote.settings import RemoteSettings
 
 CALLS_AT_ONCE = 8
@@ -19,21 +16,3 @@ class SelfHostedSettings(RemoteSettings):
 
     rates: ClassVar = {}
     calls_at_once: ClassVar[int | None] = CALLS_AT_ONCE
-
-
-def remote_provider(dialect: Dialect, settings: RemoteSettings) -> RemoteProvider:
-    """The provider for a dialect whose keys, if any, are its own: nothing is fetched."""
-    name = dialect.description.name
-    return RemoteProvider(
-        dialect,
-        http=settings.http_client(),
-        access=Keys(name, missing=settings.keys.missing if settings.keys else ""),
-        kept=settings.kept(),
-        timeout_s=settings.timeout_s,
-        day_offset_s=round(settings.day_offset_h * 3600),
-    )
-
-
-def bearer(token: str | None) -> dict[str, str]:
-    """The header of a bearer token (RFC 6750); none where there is no token."""
-    return {"Authorization": f"Bearer {token}"} if token else {}

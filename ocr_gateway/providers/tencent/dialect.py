@@ -12,7 +12,6 @@ from ocr_gateway.providers.remote.address import host_of
 from ocr_gateway.providers.remote.dialect import Dialect, Request, status_refusal
 from ocr_gateway.providers.remote.json_body import image_mark, json_with_images
 from ocr_gateway.providers.remote.meanings import Meaning, Refusal
-from ocr_gateway.providers.remote.secrecy import Kept
 from ocr_gateway.providers.remote.values import member, optional_text
 from ocr_gateway.providers.tencent.actions import action_of
 from ocr_gateway.providers.tencent.errors import ERRORS
@@ -49,7 +48,6 @@ class TencentDialect(Dialect):
         self._secret_key = secret_key
         self._token = token
         self._region = region
-        self._kept = Kept(secret_id, secret_key, token)
 
     @property
     def description(self) -> ProviderDescription:
@@ -110,7 +108,7 @@ class TencentDialect(Dialect):
         code, words = error["Code"], error.get("Message")
         if not isinstance(words, str) or ERRORS.meaning(code) is Meaning.CREDENTIALS:
             words = ""
-        return Refusal(code, self._kept.out_of(words), status=answer.status, retry_after_s=answer.retry_after_s)
+        return Refusal(code, words, status=answer.status, retry_after_s=answer.retry_after_s)
 
     def results(self, said: dict[str, Any], calls: Sequence[ProviderCall]) -> Sequence[ProviderResult | Refusal]:
         """One page, one unit."""

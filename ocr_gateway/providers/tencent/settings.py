@@ -8,8 +8,8 @@ from typing import ClassVar, Literal
 from pydantic import Field
 
 from ocr_gateway.model import Feature, ProviderDescription, ProviderKind
+from ocr_gateway.providers.remote.building import remote_provider
 from ocr_gateway.providers.remote.provider import RemoteProvider
-from ocr_gateway.providers.remote.self_hosted import remote_provider
 from ocr_gateway.providers.remote.settings import Credentials, Key, OptionalKey, RemoteFeature, RemoteSettings
 from ocr_gateway.providers.tencent.actions import DOCUMENT_ACTIONS, LANGUAGES, limits_of
 from ocr_gateway.providers.tencent.dialect import TencentDialect

@@ -110,5 +110,5 @@ def test_no_repr_shows_a_key() -> None:
     """Neither the dialect's nor a request's."""
     shown = dialect(security_token="made-up-token")
     call = ProviderCall(PIXEL, "image/png", 20, 20, Feature.TEXT)
-    words = f"{shown!r} {vars(shown)['_kept']!r} {shown.request([call], '0' * 64, '', 1767225600.0)!r}"
+    words = f"{shown!r} {shown.request([call], '0' * 64, '', 1767225600.0)!r}"
     assert not [key for key in ("made-up-project", "made-up-ak", "made-up-sk", "made-up-token") if key in words]

@@ -5,9 +5,9 @@ from __future__ import annotations
 import pytest
 
 from ocr_gateway.errors import ImageShapeUnsupported
+from ocr_gateway.image_fit import check_fit
 from ocr_gateway.image_header import ImageHeader
 from ocr_gateway.model import ImageLimits
-from ocr_gateway.image_fit import check_fit
 
 
 def test_an_aspect_that_is_hardly_over_the_limit_is_told_apart_from_it() -> None:

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import html
+import time
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from ocr_gateway.model import CellKind, Table
-from ocr_gateway.providers.remote.marked_text import MAX_CELLS, plain_lines, tables_of
+from ocr_gateway.providers.remote.marked_text import MAX_CELLS, MAX_LINES, MAX_PLACES, plain_lines, tables_of
 
 
 def cells_of(table: Table) -> list[tuple[int, int, int, int, str]]:
@@ -29,6 +30,10 @@ def cells_of(table: Table) -> list[tuple[int, int, int, int, str]]:
         ("2 * 3 * 4 = 24", ["2 * 3 * 4 = 24"]),
         ("a < b > c", ["a < b > c"]),
         ("中文 <u>下划线</u>", ["中文  下划线"]),
+        ("***both*** and __one **in** other__", ["both and one in other"]),
+        ("5 ** 6 ** 7 and Name: ________", ["5 ** 6 ** 7 and Name: ________"]),
+        ("Unit No. #", ["Unit No. #"]),
+        ("[wiki](https://example.com/a_(b)) ok", ["wiki ok"]),
         ("", []),
     ],
 )
@@ -91,6 +96,45 @@ def test_too_many_cells_are_refused() -> None:
     """A model that repeats itself does not fill the memory."""
     with pytest.raises(ValueError, match="cells"):
         tables_of("<table>" + "<tr><td>1</td></tr>" * (MAX_CELLS + 1) + "</table>")
+
+
+@pytest.mark.parametrize(
+    "marked",
+    [
+        f"<table><tr>{'<td colspan=1000>1</td>' * 300}</tr></table>",
+        f"<table><tr><td colspan=900>1</td></tr>{'<tr>' * MAX_PLACES}</table>",
+        f"a|b\n--|--\n{'|' * (MAX_CELLS + 2)}",
+    ],
+)
+def test_a_table_of_too_many_places_is_refused(marked: str) -> None:
+    """Few cells can span a grid that nobody can lay out."""
+    with pytest.raises(ValueError, match="more than"):
+        tables_of(marked)
+
+
+def test_too_many_lines_are_refused() -> None:
+    """A model that repeats itself does not fill the memory."""
+    assert len(plain_lines("a\n" * MAX_LINES)) == MAX_LINES
+    with pytest.raises(ValueError, match="lines"):
+        plain_lines("a\n" * (MAX_LINES + 1))
+
+
+@pytest.mark.parametrize(
+    "piece",
+    ["**a ", "__a ", "![", "[", "[a](", "[a](()", "![a](b(c)", " ", " #", "<a", "<br ", "<br", "--", "|--", "|", "\\|",
+     "<", "<!--", "<!", "<?", "</", '<a b="', "<td rowspan", "<td rowspan=", "&#1", "&", "*", "_", "`"],
+)  # fmt: skip
+@pytest.mark.parametrize("before", ["", "|", "<table><tr><td>", "<td "])
+def test_time_grows_with_the_length(piece: str, before: str) -> None:
+    """What a model repeats for ever is read at once, on the event loop as it may be."""
+    marked = before + piece * (200_000 // len(piece))
+    began = time.perf_counter()
+    for read in (plain_lines, tables_of):
+        try:
+            read(marked)
+        except ValueError:
+            pass
+    assert time.perf_counter() - began < 2
 
 
 WORDS = st.text(st.characters(categories=("L", "N")), min_size=1, max_size=5)
