@@ -11,6 +11,7 @@ import pytest
 from pydantic import BaseModel
 
 from ocr_gateway.config_check import load_settings
+from ocr_gateway.identity.field_names import FieldName
 from ocr_gateway.provider_settings import KINDS
 from ocr_gateway.providers.catalogue import REMOTE_KINDS
 from ocr_gateway.providers.remote.settings import RemoteFeature, RemoteSettings
@@ -79,6 +80,13 @@ def test_the_settings_on_a_page_are_good(page: Path, tmp_path: Path) -> None:
         file.write_text(block)
         settings: Any = load_settings(file)
         assert settings.providers_in_use
+
+
+def test_every_field_stands_in_the_list() -> None:
+    """The canonical names, in the first column of the one table."""
+    rows = re.findall(r"^\| (`\w+`(?:, `\w+`)*) \|", (DOCS / "api.md").read_text(), re.MULTILINE)
+    listed = [name for row in rows for name in re.findall(r"`(\w+)`", row)]
+    assert [name for name in FieldName if listed.count(name) != 1] == []
 
 
 def test_every_link_leads_somewhere() -> None:
