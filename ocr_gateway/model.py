@@ -281,6 +281,8 @@ class ProviderCall:
     options: Mapping[str, str] = field(default_factory=dict)
     include_raw_response: bool = False
     document: IdDocument | None = None
+    also: frozenset[Feature] = frozenset()
+    """The features for which calls with the same image follow or have been made, as the item asks for them too."""
     begin: Callable[[], None] = _nothing
     """To be called at the last moment before the image is sent; what it raises, because that is too late, goes on."""
     unsent: UnsentBody = field(default_factory=UnsentBody)
@@ -383,6 +385,10 @@ class Recognition:
     confidence: float | None = None
 
 
+COST_DIGITS = 9
+"""Digits of a cost after the point: three tenths are 0.3, not what binary fractions make of the sum."""
+
+
 @dataclass(slots=True)
 class Trail:
     """How far a page has come, for whoever must say so. Times in milliseconds, over all attempts at all providers."""
@@ -408,7 +414,7 @@ class Trail:
             self.provider, self.model = other.provider, other.model
         self.attempts += other.attempts
         self.billed_units += other.billed_units
-        self.cost += other.cost
+        self.cost = round(self.cost + other.cost, COST_DIGITS)
         self.currency = self.currency or other.currency
         self.queue_ms += other.queue_ms
         self.rate_limit_ms += other.rate_limit_ms

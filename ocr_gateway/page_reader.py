@@ -161,6 +161,7 @@ def _call_for(feature: Feature, part: _Part, spec: RecognitionSpec) -> ProviderC
         options=spec.options,
         include_raw_response=spec.include_raw_response,
         document=spec.document if feature is Feature.ID_DOCUMENT else None,
+        also=spec.features - {feature},
     )
 
 

@@ -81,7 +81,11 @@ class LaneLoad(Protocol):
 def provider_message(provider: Provider, lanes: Mapping[Feature, LaneLoad], spending: Spending) -> gateway_pb2.Provider:
     """A provider as ListProviders shows it, with the lane of each of its features, prices and budget."""
     description, status = provider.description, provider.status
-    state, detail = _state_of_all(status, lanes)
+    states = {
+        feature: _state_of(description.name, support, lanes[feature], spending)
+        for feature, support in sorted(description.features.items(), key=lambda pair: pair[0].value)
+    }
+    state, detail = _state_of_all(status, states)
     return gateway_pb2.Provider(
         name=description.name,
         display_name=description.display_name,
@@ -90,8 +94,8 @@ def provider_message(provider: Provider, lanes: Mapping[Feature, LaneLoad], spen
         state=_STATES[state],
         state_detail=detail,
         features=[
-            _feature_message(feature, support, lanes[feature], status, spending.currency)
-            for feature, support in sorted(description.features.items(), key=lambda pair: pair[0].value)
+            _feature_message(feature, description.features[feature], lanes[feature], status, said, spending.currency)
+            for feature, said in states.items()
         ],
         languages=description.languages,
         budget=_budget(description.name, spending),
@@ -110,9 +114,17 @@ def _budget(provider: str, spending: Spending) -> gateway_pb2.Budget | None:
     )
 
 
-def _state_of_all(status: ProviderStatus, lanes: Mapping[Feature, LaneLoad]) -> tuple[ProviderState, str]:
-    """The provider's own; or, where no call goes for any feature, that of the lane that is the first to serve again."""
-    states = {feature: lanes[feature].state for feature in sorted(lanes, key=lambda feature: feature.value)}
+def _state_of(provider: str, support: FeatureSupport, lane: LaneLoad, spending: Spending) -> tuple[ProviderState, str]:
+    """The lane's; or, where its calls would go, whether the provider's budget bears one."""
+    state, detail = lane.state
+    refusal = spending.refusal_by_provider(provider, support) if state is ProviderState.SERVING else ""
+    return (ProviderState.QUOTA_SPENT, refusal) if refusal else (state, detail)
+
+
+def _state_of_all(
+    status: ProviderStatus, states: Mapping[Feature, tuple[ProviderState, str]]
+) -> tuple[ProviderState, str]:
+    """The provider's own; or, where no call goes for any feature, that of the one that is the first to serve again."""
     kinds = {state for state, _ in states.values()}
     if status.state is not ProviderState.SERVING or not kinds or ProviderState.SERVING in kinds:
         return status.state, status.detail
@@ -124,10 +136,15 @@ def _state_of_all(status: ProviderStatus, lanes: Mapping[Feature, LaneLoad]) -> 
 
 
 def _feature_message(
-    feature: Feature, support: FeatureSupport, lane: LaneLoad, status: ProviderStatus, currency: str
+    feature: Feature,
+    support: FeatureSupport,
+    lane: LaneLoad,
+    status: ProviderStatus,
+    said: tuple[ProviderState, str],
+    currency: str,
 ) -> gateway_pb2.ProviderFeature:
     limits = support.limits
-    state, detail = lane.state if status.state is ProviderState.SERVING else (status.state, status.detail)
+    state, detail = said if status.state is ProviderState.SERVING else (status.state, status.detail)
     return gateway_pb2.ProviderFeature(
         feature=_FEATURE_NUMBERS[feature],
         limits=gateway_pb2.ImageLimits(

@@ -5,11 +5,11 @@ from __future__ import annotations
 
 from collections.abc import Collection
 
-from ocr_gateway.budgets.ledger import NOTHING, AccountSpent, AccountUse, Amount, Ledger, Reservation
+from ocr_gateway.budgets.ledger import MILLION, NOTHING, AccountSpent, AccountUse, Amount, Ledger, Reservation
 from ocr_gateway.errors import ProviderBudgetSpent, ProviderUnavailable, TenantBudgetSpent
 from ocr_gateway.lanes.lane_errors import TooLate
 from ocr_gateway.metrics import SpendingMetrics
-from ocr_gateway.model import Feature, FeatureSupport, ProviderResult, Trail
+from ocr_gateway.model import COST_DIGITS, Feature, FeatureSupport, ProviderResult, Trail
 from rpc_runtime.expected_error import ExpectedError
 
 OTHERS = "*"
@@ -50,6 +50,20 @@ class Spending:
         """What is spent of the provider's budget today; None: it has none."""
         name = provider_account(provider)
         return self.ledger.use_of(name) if name in self.ledger.accounts else None
+
+    def refusal_by_provider(self, provider: str, support: FeatureSupport) -> str:
+        """Why the provider's budget bears no further call today, as this replica knows, for people; empty: it does."""
+        use = self.use_of_provider(provider)
+        if use is None:
+            return ""
+        expected, budget = Amount.of(support.units_per_call, support.price_per_unit), use.budget
+        for left, wanted, limit, what in (
+            (use.units_left, expected.units, budget.units_per_day, "units"),
+            (use.cost_left, expected.cost, budget.cost_per_day, self.currency),
+        ):
+            if left is not None and round(left * MILLION) < wanted:
+                return f"its budget of {limit:g} {what} a day is spent"
+        return ""
 
     def accounts_of(self, provider: str, tenant: str) -> tuple[str, ...]:
         """The accounts, of those that there are, that bear a call."""
@@ -111,7 +125,7 @@ class CallSpending:
         """The attempt has a result, and so a price."""
         cost = result.billed_units * self._price
         if cost:
-            self._trail.cost += cost
+            self._trail.cost = round(self._trail.cost + cost, COST_DIGITS)
             self._trail.currency = self._spending.currency
         self._spending.count(self._provider, self._feature, self._tenant, result.billed_units, cost)
         if not self._accounts:

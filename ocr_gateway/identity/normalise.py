@@ -34,7 +34,8 @@ _DOCUMENT_TYPES = {
 _WIDE = str.maketrans("(),;:", "（），；：")
 # "2019.03.05-2029.03.05" is split at the hyphen that stands behind a date; "2019-03-05" has none such.
 _DATE = r"[0-9]{4}\s*[年./\-]\s*[0-9]{1,2}\s*[月./\-]\s*[0-9]{1,2}\s*日?|[0-9]{8}"
-_PERIOD = re.compile(rf"\s*自?\s*({_DATE}|[^至到~—–]*?)\s*(?:至|到|~|—+|–|(?<=[0-9日])\s*-)\s*(.*)", re.DOTALL)
+# Blanks before the sign are a part of the second group: a run of them is looked at once.
+_PERIOD = re.compile(rf"\s*+自?+\s*+(?:({_DATE})\s*|([^至到~—–]*?))(?:至|到|~|—++|–|(?<=[0-9日])\s*-)(.*)", re.DOTALL)
 
 
 def normalise(name: FieldName, raw: str) -> str:
@@ -77,7 +78,7 @@ def mrz_date(raw: str, today: datetime.date, *, past: bool) -> str:
 def split_period(raw: str) -> tuple[str, str]:
     """The two ends of a period as printed: 2010.07.21-2030.07.21, 2016年5月3日至长期. One end alone is its last."""
     match = _PERIOD.fullmatch(raw)
-    return ("", raw.strip()) if match is None else (match[1].strip(), match[2].strip())
+    return ("", raw.strip()) if match is None else ((match[1] or match[2] or "").strip(), match[3].strip())
 
 
 def sex(raw: str) -> str:

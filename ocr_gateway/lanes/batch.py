@@ -97,6 +97,8 @@ class Batch:
             answers = await together(calls)
             if len(answers) != len(calls):
                 raise RuntimeError(f"a provider gave {len(answers)} answers for {len(calls)} images")
+            if strange := [answer for answer in answers if not isinstance(answer, ProviderResult | Exception)]:
+                raise RuntimeError(f"a provider gave {type(strange[0]).__name__} for an image")
         except Exception as error:
             return [copy_of(error) for _ in calls]
         return answers

@@ -226,6 +226,11 @@ class OutgoingBody(aiohttp.Payload):
         """The whole body, as long as none of it was sent; then nothing."""
         return bytes(self._value)
 
+    @property
+    def is_sent(self) -> bool:
+        """Whether some of it was sent, or is being sent."""
+        return not self._value
+
     def decode(self, encoding: str = "utf-8", errors: str = "strict") -> str:
         """What is left of it, as text."""
         return bytes(self._value).decode(encoding, errors)

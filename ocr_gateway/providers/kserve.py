@@ -24,6 +24,7 @@ from ocr_gateway.model import (
 )
 from ocr_gateway.providers.http import HttpAnswer
 from ocr_gateway.providers.remote.building import bearer, remote_provider
+from ocr_gateway.providers.remote.choices import is_among
 from ocr_gateway.providers.remote.dialect import LANGUAGES_FIELD, OPTIONS_FIELD, Dialect, Request, status_refusal
 from ocr_gateway.providers.remote.json_body import image_mark, json_with_images
 from ocr_gateway.providers.remote.meanings import ErrorTable, Meaning, Refusal
@@ -137,7 +138,7 @@ class KserveDialect(Dialect):
     def check(self, call: ProviderCall) -> None:
         """Raises FieldInvalid for a language that the settings do not name, and for any option."""
         for language in call.languages:
-            if language.split("-")[0].lower() not in self._languages:
+            if not is_among(language, self._languages):
                 raise FieldInvalid(LANGUAGES_FIELD, f"{language!r} is not read; {', '.join(self._languages)} is")
         for name in call.options:
             raise FieldInvalid(OPTIONS_FIELD, f"there is no option {name!r}; there is none")

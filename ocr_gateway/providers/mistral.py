@@ -24,13 +24,14 @@ from ocr_gateway.model import (
 )
 from ocr_gateway.providers.http import HttpAnswer
 from ocr_gateway.providers.remote.building import bearer, remote_provider
+from ocr_gateway.providers.remote.choices import is_among
 from ocr_gateway.providers.remote.dialect import LANGUAGES_FIELD, OPTIONS_FIELD, Dialect, Request, status_refusal
 from ocr_gateway.providers.remote.json_body import image_mark, json_with_images, raw_bytes_within
 from ocr_gateway.providers.remote.marked_text import plain_lines, tables_of
 from ocr_gateway.providers.remote.meanings import ErrorTable, Meaning, Refusal
 from ocr_gateway.providers.remote.provider import RemoteProvider
 from ocr_gateway.providers.remote.settings import Credentials, Key, RemoteFeature, RemoteSettings
-from ocr_gateway.providers.remote.values import array, confidence, member, number, optional, text
+from ocr_gateway.providers.remote.values import array, confidence, extent, member, number, optional, text
 from rpc_runtime.settings import SettingsSection
 
 _PATH = "/v1/ocr"
@@ -125,7 +126,7 @@ class MistralDialect(Dialect):
         """Raises FieldInvalid for a language that is not known to be read (it is told none), and for an option that
         there is not."""
         for language in call.languages:
-            if language.split("-")[0].lower() not in _LANGUAGES:
+            if not is_among(language, _LANGUAGES):
                 raise FieldInvalid(
                     LANGUAGES_FIELD, f"{language!r} is not known to be read; {', '.join(_LANGUAGES)} are"
                 )
@@ -193,12 +194,10 @@ _Scale = tuple[float, float]
 
 def _scale(page: Any, call: ProviderCall) -> _Scale:
     """From the page's own extent, in which places are told, to the image's."""
-    extent = member(page, "dimensions")
-    if extent is None:
+    told = member(page, "dimensions")
+    if told is None:
         return 1.0, 1.0
-    width, height = number(member(extent, "width"), "width"), number(member(extent, "height"), "height")
-    if width <= 0 or height <= 0:
-        raise ValueError("the page has no extent")
+    width, height = extent(member(told, "width"), "width"), extent(member(told, "height"), "height")
     return call.width / width, call.height / height
 
 

@@ -24,6 +24,7 @@ from ocr_gateway.model import (
 )
 from ocr_gateway.providers.http import HttpAnswer
 from ocr_gateway.providers.remote.building import bearer, remote_provider
+from ocr_gateway.providers.remote.choices import is_among
 from ocr_gateway.providers.remote.dialect import LANGUAGES_FIELD, OPTIONS_FIELD, Dialect, Request, status_refusal
 from ocr_gateway.providers.remote.json_body import image_mark, json_with_images
 from ocr_gateway.providers.remote.marked_text import plain_lines, tables_of
@@ -142,7 +143,7 @@ class OpenAiDialect(Dialect):
     def check(self, call: ProviderCall) -> None:
         """Raises FieldInvalid for a language that the settings do not name, and for any option."""
         for language in call.languages:
-            if language.split("-")[0].lower() not in self._settings.languages:
+            if not is_among(language, self._settings.languages):
                 known = ", ".join(self._settings.languages)
                 raise FieldInvalid(LANGUAGES_FIELD, f"{language!r} is not read; {known} is")
         for name in call.options:
@@ -170,15 +171,18 @@ class OpenAiDialect(Dialect):
         return Request("POST", self._url, self._headers)
 
     def refusal(self, answer: HttpAnswer, said: Mapping[str, Any] | None) -> Refusal | None:
-        """The ``code`` or ``type`` of ``error``, which older servers put at the top, with the status."""
+        """The ``code`` or ``type`` of ``error``, which older servers put at the top and some under HTTP 200, with the
+        status."""
         refusal = status_refusal(answer)
-        if refusal is None or said is None:
+        if said is None or (refusal is None and ("choices" in said or not said.get("error"))):
             return refusal
         error = said.get("error")
         error = error if isinstance(error, dict) else said
         code = next((error[key] for key in ("code", "type") if isinstance(error.get(key), str)), "")
         words = error.get("message") or (said.get("error") if isinstance(said.get("error"), str) else "")
-        return Refusal(code, str(words)[:_MAX_ERROR_WORDS], status=answer.status, retry_after_s=answer.retry_after_s)
+        told = error.get("code")  # of a relay, which tells the status of the server behind it under HTTP 200
+        status = told if answer.status == 200 and isinstance(told, int) and 400 <= told < 600 else answer.status
+        return Refusal(code, str(words)[:_MAX_ERROR_WORDS], status=status, retry_after_s=answer.retry_after_s)
 
     def results(self, said: dict[str, Any], calls: Sequence[ProviderCall]) -> Sequence[ProviderResult | Refusal]:
         """What the model wrote, as lines or tables; a Refusal where it was cut off."""
@@ -191,6 +195,8 @@ class OpenAiDialect(Dialect):
                 return [Refusal(_TRUNCATED, f"its text is longer than max_tokens, {self._settings.max_tokens}")]
             case "content_filter":
                 return [Refusal(_FILTERED, "it was filtered")]
+            case "abort" | "error" as reason:  # vLLM's and OpenRouter's, with what was written so far
+                raise ValueError(f"it ended by {reason!r}")
         written = member(member(choices[0], "message"), "content")
         words = "" if written is None else text(written, "content")
         if call.feature is Feature.TABLE:

@@ -22,6 +22,7 @@ from ocr_gateway.model import (
 )
 from ocr_gateway.providers.http import HttpAnswer
 from ocr_gateway.providers.remote.building import remote_provider
+from ocr_gateway.providers.remote.choices import is_among
 from ocr_gateway.providers.remote.dialect import LANGUAGES_FIELD, OPTIONS_FIELD, Dialect, Request, status_refusal
 from ocr_gateway.providers.remote.json_body import image_mark, json_with_images
 from ocr_gateway.providers.remote.meanings import ErrorTable, Meaning, Refusal
@@ -106,7 +107,7 @@ class PaddlexDialect(Dialect):
     def check(self, call: ProviderCall) -> None:
         """Raises FieldInvalid for a language that its models do not read, and for an option that it does not know."""
         for language in call.languages:
-            if language.split("-")[0].lower() not in self._languages:
+            if not is_among(language, self._languages):
                 known = ", ".join(self._languages)
                 raise FieldInvalid(LANGUAGES_FIELD, f"{language!r} is not read; its models read {known}")
         for name, value in call.options.items():

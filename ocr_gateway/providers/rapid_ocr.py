@@ -25,6 +25,7 @@ from ocr_gateway.model import (
     Quota,
 )
 from ocr_gateway.providers.engine_pool import CallerWatch, EnginePool, ProviderLoad
+from ocr_gateway.providers.kept_readings import KeptReadings, ReadingKey
 from ocr_gateway.providers.rapid_engine import RapidEngine, model_name
 from ocr_gateway.providers.rapid_reader import read_page
 from ocr_gateway.tables.finder import find_tables
@@ -50,6 +51,7 @@ _LIMITS = ImageLimits(
 
 class RapidOcrProvider:
     """Lines and words by RapidOCR, ``workers`` pages at a time, a core each; tables and identity documents from them.
+    An item that asks for several features has its page read once.
 
     One option, ``text_score`` (0..1, default 0.5): lines of less confidence are left out. Each worker holds its own
     engine: 0.3 GB for the first, 0.25 GB for each further one, and 0.1 GB more for each while it reads a page. Pages
@@ -60,6 +62,7 @@ class RapidOcrProvider:
     def __init__(self, workers: int = 1, today: Callable[[], datetime.date] = datetime.date.today) -> None:
         self._today = today
         self._pool = EnginePool(_NAME, workers, RapidEngine)
+        self._readings = KeptReadings()
         self._description = ProviderDescription(
             name=_NAME,
             display_name="RapidOCR (PP-OCRv6, embedded)",
@@ -122,12 +125,19 @@ class RapidOcrProvider:
 
         def work(engine: RapidEngine, watch: CallerWatch) -> Page:
             pixels = decode_rgb(image)
-            page = read_page(engine, pixels, text_score, watch.check)
+            key = ReadingKey.of(image, text_score)
+            page = self._readings.take(key, call.feature)
+            if page is None:
+                page = read_page(engine, pixels, text_score, watch.check)
+                if call.also:
+                    self._readings.keep(key, page, call.also)
             lines = [line for block in page.blocks for line in block.lines]
             if call.feature is Feature.TABLE:
                 return Page(page.width, page.height, tables=find_tables(pixels, lines, watch.check))
             if call.feature is Feature.ID_DOCUMENT:
-                return Page(page.width, page.height, fields=read_fields(lines, call.document, self._today()))
+                return Page(
+                    page.width, page.height, fields=read_fields(lines, call.document, self._today(), watch.check)
+                )
             return page
 
         return ProviderResult(page=await self._pool.run(work))

@@ -18,6 +18,8 @@ _DEAREST_FIRST = (
     recognition_pb2.CACHE_OUTCOME_STORE,
     recognition_pb2.CACHE_OUTCOME_MEMORY,
 )
+_COST_DIGITS = 9
+"""Digits of a cost after the point, as the gateway gives it."""
 
 PageAnswer = recognition_pb2.PageAnswer
 
@@ -71,7 +73,7 @@ def _provenance(each: Sequence[recognition_pb2.Provenance]) -> recognition_pb2.P
         attempts=sum(one.attempts for one in each),
         fallbacks=_fallbacks(each),
         billed_units=sum(one.billed_units for one in each),
-        cost=sum(one.cost for one in each),
+        cost=round(sum(one.cost for one in each), _COST_DIGITS),
         currency=next((one.currency for one in each if one.currency), ""),
         timings=slowest.timings,
     )

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 from collections.abc import AsyncIterator
+from typing import Any
 
 import numpy as np
 import pytest
@@ -38,6 +39,37 @@ async def provider() -> AsyncIterator[RapidOcrProvider]:
 async def read(provider: RapidOcrProvider, image: bytes, **options: str) -> Page:
     call = ProviderCall(image=image, media_type="", width=1, height=1, feature=Feature.TEXT, options=options)
     return (await provider.recognize(call)).page
+
+
+async def test_an_item_of_several_features_is_read_once(
+    provider: RapidOcrProvider, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Each feature gets what it gets alone, from one reading; asked for once more the page is read once more."""
+    readings = []
+    real = rapid_ocr.read_page
+
+    def counted(*given: Any) -> Page:
+        readings.append(1)
+        return real(*given)
+
+    async def read_for(feature: Feature, *others: Feature) -> Page:
+        call = ProviderCall(PAGE.png(0), "", 1, 1, feature, also=frozenset(others))
+        return (await provider.recognize(call)).page
+
+    monkeypatch.setattr(rapid_ocr, "read_page", counted)
+    text, table, card = Feature.TEXT, Feature.TABLE, Feature.ID_DOCUMENT
+    alone = [await read_for(feature) for feature in (text, table, card)]
+    assert len(readings) == 3
+    for total in (4, 5):
+        together = [
+            await read_for(text, table, card), await read_for(table, text, card), await read_for(card, text, table)
+        ]  # fmt: skip
+        assert together == alone
+        assert len(readings) == total
+    changed = ProviderCall(PAGE.png(1), "", 1, 1, table, also=frozenset({text, card}))
+    await read_for(text, table, card)
+    await provider.recognize(changed)
+    assert len(readings) == 7
 
 
 def lines_of(page: Page) -> list[Line]:

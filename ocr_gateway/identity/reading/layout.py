@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import math
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
@@ -162,5 +163,5 @@ def _by_width(text: str, left: float, right: float) -> tuple[tuple[float, ...], 
     """Begin and end of each character, in proportion: one outside Latin is as wide as two within."""
     widths = [2 if character >= "\u2e80" else 1 for character in text]
     unit = (right - left) / max(sum(widths), 1)
-    ends = [left + unit * sum(widths[: i + 1]) for i in range(len(widths))]
+    ends = [left + unit * width for width in itertools.accumulate(widths)]
     return (left, *ends[:-1]), tuple(ends)

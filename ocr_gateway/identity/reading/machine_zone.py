@@ -25,6 +25,7 @@ def read_machine_zone(
     A passport is any document with a zone, an identity card one with another than a passport's.
     """
     rows = rows_of(line.whole for line in lines)
+    plain = [compact(line.characters) for line in lines]
     found: tuple[tuple[int, int], Zone, list[Piece]] | None = None
     for start in range(len(rows)):
         for form in ZoneFormat:
@@ -33,8 +34,9 @@ def read_machine_zone(
             tidy = [tidy_line(text) for text in texts]
             if len(part) < form.line_count or not all(tidy) or not _together(part):
                 continue
-            others = (line.characters for line in lines if line.whole not in [piece for row in part for piece in row])
-            zone = parse_zone(tidy, form, today, witness=" ".join(map(compact, others)))
+            own = {id(piece) for row in part for piece in row}
+            others = (text for text, line in zip(plain, lines, strict=True) if id(line.whole) not in own)
+            zone = parse_zone(tidy, form, today, witness=" ".join(others))
             if zone is None or (document is IdDocument.IDENTITY_CARD and zone.lines[0].startswith("P")):
                 continue
             # Of two formats with equal checks, as they are where fillers were put in, the one that needed fewer. Those

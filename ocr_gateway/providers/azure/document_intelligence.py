@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import json
 import re
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from typing import Any, ClassVar, Literal
@@ -25,6 +24,7 @@ from ocr_gateway.providers.azure.errors import ERRORS, refusal_of
 from ocr_gateway.providers.azure.pages import page_of
 from ocr_gateway.providers.http import HttpAnswer, HttpFailure
 from ocr_gateway.providers.remote.building import remote_provider
+from ocr_gateway.providers.remote.choices import is_among
 from ocr_gateway.providers.remote.dialect import (
     DOCUMENT_FIELD,
     LANGUAGES_FIELD,
@@ -34,8 +34,9 @@ from ocr_gateway.providers.remote.dialect import (
     Send,
 )
 from ocr_gateway.providers.remote.meanings import Meaning, Refusal
-from ocr_gateway.providers.remote.provider import RemoteProvider
+from ocr_gateway.providers.remote.provider import ANSWER_WEIGHT, RemoteProvider, off_loop
 from ocr_gateway.providers.remote.settings import Credentials, Key, RemoteFeature, RemoteSettings
+from ocr_gateway.providers.remote.values import parse_object
 from rpc_runtime.settings import SettingsSection
 
 API_VERSION = "2024-11-30"
@@ -58,7 +59,7 @@ _OPTIONS = {"features": _FEATURES, "locale": ()}
 _LOCALE = re.compile(r"[A-Za-z]{2,3}(-[A-Za-z0-9]{2,8})*")
 _POLL_S = 1.0
 """The SDK's 30 s, where the service names no time, is for documents of hundreds of pages."""
-_LONGEST_POLL_S = 10.0
+_SHORTEST_POLL_S, _LONGEST_POLL_S = 0.1, 10.0
 _POLL_FAILURES = 5
 _PASSING = (Meaning.THROTTLED, Meaning.TRANSIENT)
 
@@ -99,8 +100,8 @@ def build_azure(name: str, settings: AzureSettings) -> RemoteProvider:
 class AzureDialect(Dialect):
     """An image is submitted, then its operation is polled: as often as the service says, else every second.
 
-    A poll that fails for now is made again: the image is paid for. Options: ``features``, of the service's own names
-    parted by commas, and ``locale``.
+    A poll that fails for now is made again, up to five times in a row: the image is paid for. Options: ``features``, of
+    the service's own names parted by commas, and ``locale``.
     """
 
     errors = ERRORS
@@ -143,7 +144,7 @@ class AzureDialect(Dialect):
     def check(self, call: ProviderCall) -> None:
         """Raises FieldInvalid for a language, a document or an option that it does not read."""
         for language in call.languages:
-            if language.split("-")[0].lower() not in _LANGUAGES:
+            if not is_among(language, _LANGUAGES):
                 raise FieldInvalid(LANGUAGES_FIELD, f"{language!r} is not read; {', '.join(_LANGUAGES)} are")
         if call.document not in (None, IdDocument.PASSPORT):
             raise FieldInvalid(DOCUMENT_FIELD, "passports and US licences are read; Chinese documents are not")
@@ -190,11 +191,9 @@ class AzureDialect(Dialect):
                     raise
                 wait_s = _POLL_S
                 continue
-            if not self._goes_on(answer):
+            if not await self._goes_on(answer, failures):
                 return answer
             failures = failures + 1 if answer.status != 200 else 0
-            if failures > _POLL_FAILURES:
-                return answer
             wait_s = _wait_s(answer)
 
     def refusal(self, answer: HttpAnswer, said: Mapping[str, Any] | None) -> Refusal | None:
@@ -223,19 +222,31 @@ class AzureDialect(Dialect):
             raise ValueError("Operation-Location is no operation")
         return location
 
-    def _goes_on(self, answer: HttpAnswer) -> bool:
-        """Whether the operation has not ended, or the poll failed for now."""
-        try:
-            said = json.loads(answer.body)
-        except (ValueError, RecursionError):
-            said = None
-        said = said if isinstance(said, dict) else None
-        if answer.status != 200:
-            refusal = refusal_of(answer, said)
-            return refusal is not None and ERRORS.meaning(refusal.code, refusal.status) in _PASSING
-        return said is not None and said.get("status") in ("notStarted", "running")
+    async def _goes_on(self, answer: HttpAnswer, failures: int) -> bool:
+        """Whether the operation has not ended, or the poll failed for now.
+
+        Raises ValueError where it goes on failing, or fails for good: the image is paid for, whatever a poll says, and
+        an operation that is not found is no model that is not found. Only keys that are rejected are told as they are.
+        """
+        said = await off_loop(len(answer.body) * ANSWER_WEIGHT, _object_or_none, answer.body)
+        refusal = refusal_of(answer, said)
+        if answer.status == 200 or refusal is None:
+            return answer.status == 200 and said is not None and said.get("status") in ("notStarted", "running")
+        meaning = ERRORS.meaning(refusal.code, refusal.status)
+        if meaning is Meaning.CREDENTIALS:
+            return False
+        if meaning in _PASSING and failures < _POLL_FAILURES:
+            return True
+        raise ValueError(f"the operation's end is not told: {refusal}")
+
+
+def _object_or_none(body: bytes) -> dict[str, Any] | None:
+    try:
+        return parse_object(body)
+    except ValueError:
+        return None
 
 
 def _wait_s(answer: HttpAnswer) -> float:
     said_s = answer.retry_after_s
-    return _POLL_S if said_s is None else min(max(said_s, 0.0), _LONGEST_POLL_S)
+    return _POLL_S if said_s is None else min(max(said_s, _SHORTEST_POLL_S), _LONGEST_POLL_S)

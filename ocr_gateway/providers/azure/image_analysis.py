@@ -25,11 +25,12 @@ from ocr_gateway.providers.azure.document_intelligence import AzureCredentials
 from ocr_gateway.providers.azure.errors import ERRORS, refusal_of
 from ocr_gateway.providers.http import HttpAnswer
 from ocr_gateway.providers.remote.building import remote_provider
+from ocr_gateway.providers.remote.choices import is_among
 from ocr_gateway.providers.remote.dialect import LANGUAGES_FIELD, OPTIONS_FIELD, Dialect, Request
 from ocr_gateway.providers.remote.meanings import Refusal
 from ocr_gateway.providers.remote.provider import RemoteProvider
 from ocr_gateway.providers.remote.settings import RemoteFeature, RemoteSettings
-from ocr_gateway.providers.remote.values import array, confidence, member, number, optional, text
+from ocr_gateway.providers.remote.values import array, confidence, extent, member, number, optional, text
 from rpc_runtime.settings import SettingsSection
 
 API_VERSION = "2023-10-01"
@@ -99,7 +100,7 @@ class AzureVisionDialect(Dialect):
     def check(self, call: ProviderCall) -> None:
         """Raises FieldInvalid for a language that is not read (it is told none), and for any option."""
         for language in call.languages:
-            if language.split("-")[0].lower() not in _LANGUAGES:
+            if not is_among(language, _LANGUAGES):
                 raise FieldInvalid(LANGUAGES_FIELD, f"{language!r} is not read; {', '.join(_LANGUAGES)} are")
         for name in call.options:
             raise FieldInvalid(OPTIONS_FIELD, f"there is no option {name!r}; there is none")
@@ -124,10 +125,8 @@ class AzureVisionDialect(Dialect):
     def results(self, said: dict[str, Any], calls: Sequence[ProviderCall]) -> Sequence[ProviderResult | Refusal]:
         """The one page; its confidences are of words."""
         call = calls[0]
-        extent = member(said, "metadata")
-        width, height = number(member(extent, "width"), "width"), number(member(extent, "height"), "height")
-        if width <= 0 or height <= 0:
-            raise ValueError("the image has no extent")
+        about = member(said, "metadata")
+        width, height = extent(member(about, "width"), "width"), extent(member(about, "height"), "height")
         scale = (call.width / width, call.height / height)
         told = array(member(member(said, "readResult"), "blocks"), "blocks")
         blocks = (Block(_lines(block, scale)) for block in told)

@@ -15,7 +15,7 @@ from typing import Any
 from ocr_gateway.identity.field_names import FieldName
 from ocr_gateway.identity.fields import make_field
 from ocr_gateway.model import Block, Cell, CellKind, Feature, Field, Line, Page, Polygon, ProviderCall, Table, Word
-from ocr_gateway.providers.remote.values import array, confidence, index, member, number, text
+from ocr_gateway.providers.remote.values import array, confidence, extent, index, member, number, text
 
 _KINDS = {
     "content": CellKind.CONTENT,
@@ -95,9 +95,7 @@ def page_of(said: dict[str, Any], call: ProviderCall) -> Page:
 
 
 def _scale(page: Any, call: ProviderCall) -> _Scale:
-    width, height = number(member(page, "width"), "width"), number(member(page, "height"), "height")
-    if width <= 0 or height <= 0:
-        raise ValueError("the page has no extent")
+    width, height = extent(member(page, "width"), "width"), extent(member(page, "height"), "height")
     return _Scale(call.width / width, call.height / height)
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 
 from ocr_gateway.errors import FieldInvalid
 from ocr_gateway.providers.remote.dialect import LANGUAGES_FIELD, OPTIONS_FIELD
@@ -43,6 +43,12 @@ def language_codes(languages: Sequence[str], known: Mapping[str, str], whose: st
             raise FieldInvalid(LANGUAGES_FIELD, f"{whose} does not read {language!r}; it reads {', '.join(known)}")
         codes[code] = None
     return tuple(codes)
+
+
+def is_among(tag: str, known: Collection[str]) -> bool:
+    """Whether a language is one of those known, as its first subtag tells."""
+    language = primary_language(tag)
+    return bool(language) and language in {primary_language(each) for each in known}
 
 
 def primary_language(tag: str) -> str:

@@ -82,7 +82,7 @@ class ErrorTable:
     def __post_init__(self) -> None:
         for meaning, codes in self.codes.items():
             for code in map(str.casefold, codes):
-                if code in self._exact or code[:-1] in dict(self._starts):
+                if code in self._exact or (code.endswith("*") and code[:-1] in dict(self._starts)):
                     raise ValueError(f"the code {code!r} stands twice in the table")
                 if code.endswith("*"):
                     self._starts.append((code[:-1], meaning))

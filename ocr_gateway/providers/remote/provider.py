@@ -8,6 +8,7 @@ import hashlib
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager
+from dataclasses import dataclass
 from typing import Any, ParamSpec, TypeVar
 
 from ocr_gateway.errors import (
@@ -42,6 +43,9 @@ from ocr_gateway.providers.remote.values import parse_object
 from rpc_runtime.expected_error import ExpectedError
 
 LARGE_BYTES = 1024 * 1024
+ANSWER_WEIGHT = 32
+"""A byte of an answer takes at least so many times as long to read as one of an image takes to encode: 1 MB of words
+with their places some 150 ms."""
 _CLOSE_S = 3.0
 _MAX_WORDS = 200
 _DAY_S = 86_400
@@ -53,6 +57,19 @@ ResultT = TypeVar("ResultT")
 
 class AdapterBug(RuntimeError):
     """The service says that the request makes no sense: a mistake of this adapter, not of the caller."""
+
+
+@dataclass(slots=True, eq=False)
+class _UnderWay:
+    """A call under way: what ends it, and what it sends."""
+
+    end: asyncio.Timeout
+    body: OutgoingBody | None = None
+
+    @property
+    def may_be_billed(self) -> bool:
+        """Whether some of it was sent."""
+        return self.body is not None and self.body.is_sent
 
 
 class RemoteProvider:
@@ -94,7 +111,7 @@ class RemoteProvider:
         self._clock = clock
         self._wall_clock = wall_clock
         self._shut: dict[str, tuple[float, Callable[[float], ExpectedError]]] = {}
-        self._calls: set[asyncio.Timeout] = set()
+        self._calls: set[_UnderWay] = set()
         self._idle = asyncio.Event()
         self._idle.set()
         self._started = self._closed = False
@@ -152,7 +169,10 @@ class RemoteProvider:
         outcome = (await self.recognize_together([call]))[0]
         if isinstance(outcome, ProviderResult):
             return outcome
-        raise outcome
+        try:
+            raise outcome
+        finally:
+            del outcome  # it refers to this frame, and the frame to the image
 
     async def recognize_together(self, calls: Sequence[ProviderCall]) -> Sequence[ProviderResult | Exception]:
         """Reads several images of one feature in one call; gives what became of each, in order.
@@ -171,19 +191,19 @@ class RemoteProvider:
                 self._check_room(upright, list(sound.values()))
                 sound[place] = upright
             except ExpectedError as error:
-                outcomes[place] = error
+                outcomes[place] = error.with_traceback(None)  # which refers to this frame, and that to the images
         if sound:
             self._check_serving()
             self._check_open(self._dialect.action(next(iter(sound.values()))))
-            async with self._under_way():
-                outcomes |= zip(sound, await self._read(list(sound.values())), strict=True)
+            async with self._under_way() as under_way:
+                outcomes |= zip(sound, await self._read(list(sound.values()), under_way), strict=True)
         return [outcomes[place] for place in range(len(calls))]
 
     async def close(self) -> None:
         """Ends the calls under way; they get ``ProviderUnavailable``, and their connections are closed."""
-        self._closed = True
-        for call in self._calls:
-            call.reschedule(asyncio.get_running_loop().time())
+        is_first, self._closed = not self._closed, True
+        for call in self._calls if is_first else ():
+            call.end.reschedule(asyncio.get_running_loop().time())
         await self._access.close()
         with contextlib.suppress(TimeoutError):  # what is left then encodes an image on a thread, and ends by itself
             async with asyncio.timeout(_CLOSE_S):
@@ -224,26 +244,28 @@ class RemoteProvider:
                 raise error_of_rest(rest_s)
 
     @asynccontextmanager
-    async def _under_way(self) -> AsyncIterator[None]:
+    async def _under_way(self) -> AsyncIterator[_UnderWay]:
         """Lets ``close`` end what is in here."""
         self._idle.clear()
+        call = _UnderWay(asyncio.timeout(None))
         try:
-            async with asyncio.timeout(None) as call:
+            async with call.end:
                 self._calls.add(call)
                 try:
-                    yield
+                    yield call
                 finally:
                     self._calls.discard(call)
         except TimeoutError:
-            raise ProviderUnavailable(self._name, "it is being stopped") from None
+            raise ProviderUnavailable(self._name, "it is being stopped", may_be_billed=call.may_be_billed) from None
         finally:
             if not self._calls:
                 self._idle.set()
 
     # The call
 
-    async def _read(self, calls: Sequence[ProviderCall]) -> list[ProviderResult | Exception]:
+    async def _read(self, calls: Sequence[ProviderCall], under_way: _UnderWay) -> list[ProviderResult | Exception]:
         body, sha256 = await self._body(calls)
+        under_way.body = body
         access = await self._access.get()
         answer = await self._exchange(calls, body, sha256, access)
         said = await self._results(answer, calls, access)
@@ -289,23 +311,21 @@ class RemoteProvider:
 
         request = self._dialect.request(calls, sha256, access, self._wall_clock())
         try:
-            return await self._in_time(self._dialect.exchange(send, request))
+            return await self._in_time(self._dialect.exchange(send, request), body)
         except HttpFailure as failure:
-            raise ProviderUnavailable(
-                self._name, str(failure), may_be_billed=begun or failure.may_have_been_sent
-            ) from None
+            raise ProviderUnavailable(self._name, str(failure), may_be_billed=body.is_sent) from None
         except Refusal as refusal:
             raise self._error(refusal, calls[0], access) from None
         except ValueError as error:
-            raise self._malformed(error, access) from None
+            raise self._malformed(error, access, may_be_billed=body.is_sent) from None
 
-    async def _in_time(self, exchange: Awaitable[HttpAnswer]) -> HttpAnswer:
+    async def _in_time(self, exchange: Awaitable[HttpAnswer], body: OutgoingBody) -> HttpAnswer:
         try:
             async with asyncio.timeout(self._timeout_s):
                 return await exchange
         except TimeoutError:
             raise ProviderUnavailable(
-                self._name, f"timed out: no answer within {self._timeout_s:g} s", may_be_billed=True
+                self._name, f"timed out: no answer within {self._timeout_s:g} s", may_be_billed=body.is_sent
             ) from None
 
     # The answer
@@ -315,12 +335,15 @@ class RemoteProvider:
     ) -> Sequence[ProviderResult | Refusal]:
         """What the answer says of each call. Raises what it says of all of them."""
         said: dict[str, Any] | None = None
-        fault = ""
+        fault, work = "", len(answer.body) * ANSWER_WEIGHT
         try:
-            said = await off_loop(len(answer.body), parse_object, answer.body)
+            said = await off_loop(work, parse_object, answer.body)
         except ValueError as error:
             fault = str(error)
-        refusal = self._dialect.refusal(answer, said)
+        try:
+            refusal = self._dialect.refusal(answer, said)
+        except ValueError as error:
+            raise self._malformed(error, access) from None
         if refusal is not None:
             if len(calls) == 1:
                 return [refusal]
@@ -328,7 +351,7 @@ class RemoteProvider:
         if said is None:
             raise self._malformed(fault, access)
         try:
-            results = await off_loop(len(answer.body), self._dialect.results, said, calls)
+            results = await off_loop(work, self._dialect.results, said, calls)
         except ValueError as error:
             raise self._malformed(error, access) from None
         if len(results) != len(calls):
@@ -351,9 +374,9 @@ class RemoteProvider:
     def _meaning(self, refusal: Refusal) -> Meaning:
         return self._dialect.errors.meaning(refusal.code, refusal.status)
 
-    def _malformed(self, error: object, access: str) -> ProviderUnavailable:
+    def _malformed(self, error: object, access: str, *, may_be_billed: bool = True) -> ProviderUnavailable:
         words = self._kept.out_of(f"malformed answer: {error}"[:_MAX_WORDS], access)
-        return ProviderUnavailable(self._name, words, may_be_billed=True)
+        return ProviderUnavailable(self._name, words, may_be_billed=may_be_billed)
 
     def _error(self, refusal: Refusal, call: ProviderCall, access: str) -> Exception:
         """The error for what the service says, with what follows from it for the provider done."""

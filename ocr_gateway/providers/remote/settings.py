@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from typing import Annotated, Any, ClassVar, Literal, Self
 from urllib.parse import urlsplit
 
-from pydantic import Field, field_validator, model_validator
+from pydantic import Field, SecretStr, field_validator, model_validator
 
 from ocr_gateway.model import Feature, FeatureSupport, IdDocument, ImageLimits, PagePreference, Quota
 from ocr_gateway.providers.http import HttpClient
@@ -104,10 +104,16 @@ class RemoteSettings(ProviderPart):
     @field_validator("endpoint")
     @classmethod
     def _is_a_url(cls, value: str) -> str:
-        parts = urlsplit(value)
-        if parts.scheme not in ("http", "https") or not parts.hostname or parts.query or parts.username:
+        if not _is_address(value):
             raise ValueError("give the scheme and the host, as https://ocr.example.com")
         return value.rstrip("/")
+
+    @field_validator("proxy")
+    @classmethod
+    def _is_a_proxy(cls, value: SecretStr | None) -> SecretStr | None:
+        if value is not None and not _is_address(value.get_secret_value(), schemes=("http",), with_user=True):
+            raise ValueError("give the scheme, the host and the port, as http://proxy.example.com:3128")
+        return value
 
     @model_validator(mode="after")
     def _connections_suffice(self) -> Self:
@@ -162,6 +168,17 @@ class RemoteSettings(ProviderPart):
         """Calls in progress of all features; None: any number."""
         calls = [quota.max_concurrency for quota in self.quotas().values()]
         return sum(calls) if all(calls) else None
+
+
+def _is_address(url: str, schemes: Collection[str] = ("http", "https"), *, with_user: bool = False) -> bool:
+    """Whether it has a scheme and a host, and nothing that may be a key."""
+    try:
+        parts = urlsplit(url)
+        is_whole = parts.scheme in schemes and bool(parts.hostname) and parts.port != 0
+    except ValueError:  # of a port or an IPv6 address
+        return False
+    is_plain = url.isascii() and url.isprintable() and " " not in url
+    return is_whole and is_plain and not parts.query and not parts.fragment and (with_user or "@" not in parts.netloc)
 
 
 Key = Annotated[SecretSource, Field(description="{env: NAME} or {file: PATH}.")]

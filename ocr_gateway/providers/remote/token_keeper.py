@@ -100,7 +100,7 @@ class TokenKeeper:
     def prefetch(self) -> None:
         """Begins to fetch a token where there is none and nothing speaks against it."""
         now = self._clock()
-        if not self._is_valid(now) and not self.rejection and now >= self._failed_until:
+        if not self._is_valid(now) and not self.rejection and now >= self._failed_until and not self._closed:
             self._fetch_in_background()
 
     async def get(self) -> str:
@@ -111,7 +111,7 @@ class TokenKeeper:
         """
         now = self._clock()
         if self._token is not None and now < self._expires_at:
-            if now >= self._refresh_at and now >= self._failed_until:
+            if now >= self._refresh_at and now >= self._failed_until and not self._closed:
                 self._fetch_in_background()
             return self._token
         if not self.rejection and now >= self._failed_until and not self._closed:
@@ -154,7 +154,7 @@ class TokenKeeper:
     def _token_or_raise(self) -> str:
         if self._closed:
             raise ProviderUnavailable(self._provider, "it is being stopped")
-        if self._token is not None:
+        if self._token is not None and (not self._failure or self._is_valid(self._clock())):
             return self._token
         if self.rejection:
             raise ProviderNotConfigured(self._provider, self.rejection)
@@ -182,6 +182,9 @@ class TokenKeeper:
             self._fail(str(failure))
         except (ValueError, RecursionError) as error:
             self._fail(f"malformed answer: {error}"[:200])
+        except Exception as error:
+            self._fail(f"a bug: {type(error).__name__}")
+            _log.exception("provider.token_bug", provider=self._provider)
 
     def _take(self, token: Token, asked_at: float) -> None:
         lifetime_s = token.lifetime_s

@@ -6,6 +6,7 @@ import json
 from typing import Any
 
 _LARGEST_COORDINATE = 1e7
+_SHORTEST_EXTENT = 0.01
 
 
 def parse_object(body: bytes) -> dict[str, Any]:
@@ -61,6 +62,14 @@ def number(said: Any, what: str) -> float:
     if isinstance(said, bool) or not isinstance(said, int | float) or not abs(said) <= _LARGEST_COORDINATE:
         raise ValueError(f"{what} is no coordinate: {str(said)[:20]}")
     return float(said)
+
+
+def extent(said: Any, what: str) -> float:
+    """A length that others can be divided by."""
+    length = number(said, what)
+    if length < _SHORTEST_EXTENT:
+        raise ValueError(f"{what} is no extent: {length:g}")
+    return length
 
 
 def optional_text(said: Any, what: str) -> str:

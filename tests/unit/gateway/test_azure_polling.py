@@ -66,10 +66,10 @@ async def outcome(dialect: AzureDialect, service: Service) -> HttpAnswer:
 
 
 async def test_an_operation_is_polled_until_it_has_ended(dialect_for: Callable[[Service], AzureDialect]) -> None:
-    """As often as the service says, else every second, and at most ten seconds apart; with the key each time."""
+    """As often as the service says, else every second, and 0.1 to 10 seconds apart; with the key each time."""
     service = Service(accepted(**{"Retry-After": "2"}), running(), running("0"), running("600"), SUCCEEDED)
     assert await outcome(dialect_for(service), service) is SUCCEEDED
-    assert service.waits_s == [2.0, 1.0, 0.0, 10.0]
+    assert service.waits_s == [2.0, 1.0, 0.1, 10.0]
     assert [(request.method, request.url) for request in service.requests[1:]] == [("GET", OPERATION)] * 4
     assert {request.headers["Ocp-Apim-Subscription-Key"] for request in service.requests} == {
         "madeUpAzureKey0000000000000001"
@@ -115,13 +115,24 @@ async def test_a_poll_that_fails_for_now_is_made_again(
 
 
 async def test_polls_that_go_on_failing_end(dialect_for: Callable[[Service], AzureDialect]) -> None:
-    """After six in a row, with the last word of the service."""
+    """After six in a row, as malformed with the last word of the service: the image may be paid for."""
     service = Service(accepted(), *[error(503, "ServiceUnavailable")] * 20)
-    assert (await outcome(dialect_for(service), service)).status == 503
+    with pytest.raises(ValueError, match="not told: error ServiceUnavailable"):
+        await outcome(dialect_for(service), service)
     assert len(service.requests) == 1 + 6
 
 
-@pytest.mark.parametrize("answer", [error(404, "NotFound"), error(401, "401"), HttpAnswer(200, {}, b"<html>")])
+@pytest.mark.parametrize("answer", [error(404, "NotFound"), error(400, "InvalidRequest"), error(403, "Forbidden")])
+async def test_an_operation_that_is_lost_says_nothing_of_the_model(
+    answer: HttpAnswer, dialect_for: Callable[[Service], AzureDialect]
+) -> None:
+    """Nor of the image, which is paid for."""
+    service = Service(accepted(), answer)
+    with pytest.raises(ValueError, match="not told"):
+        await outcome(dialect_for(service), service)
+
+
+@pytest.mark.parametrize("answer", [error(401, "401"), HttpAnswer(200, {}, b"<html>"), HttpAnswer(204, {}, b"")])
 async def test_a_poll_that_fails_for_good_ends_it(
     answer: HttpAnswer, dialect_for: Callable[[Service], AzureDialect]
 ) -> None:

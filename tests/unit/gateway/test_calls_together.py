@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import itertools
 import random
 from collections.abc import Callable, Sequence
+from typing import Any
 
 import pytest
 
@@ -15,6 +17,7 @@ from ocr_gateway.lanes.turn import Turn
 from ocr_gateway.metrics import GatewayMetrics
 from ocr_gateway.model import (
     BatchLimits,
+    Budget,
     Caller,
     Feature,
     FeatureSupport,
@@ -39,7 +42,8 @@ from tests.fakes.spendings import spending
 from tests.fakes.virtual_time import now, run_virtual
 
 Answers = Callable[[Sequence[ProviderCall]], list[ProviderResult | Exception]]
-SUPPORT = FeatureSupport(ImageLimits(), PagePreference.UNTOUCHED, batch=BatchLimits(4))
+NO_QUOTA = Quota()
+SUPPORT = FeatureSupport(ImageLimits(), PagePreference.UNTOUCHED, batch=BatchLimits(4), units_per_call=1.0)
 
 
 def pages(calls: Sequence[ProviderCall]) -> list[ProviderResult | Exception]:
@@ -60,16 +64,20 @@ class TogetherProvider(ScriptedProvider):
         return self._answers(calls)
 
 
-def candidate_of(provider: Provider) -> Candidate:
+def a_turn() -> Turn:
+    return Turn(Caller(), Priority.NORMAL, 1e6, now() + 1e6)
+
+
+def candidate_of(provider: Provider, quota: Quota = NO_QUOTA, clock: Callable[[], float] = now) -> Candidate:
     lane = Lane(
         "scripted",
-        Quota(),
-        LocalRate(Quota(), clock=now, wall_clock=now),
+        quota,
+        LocalRate(quota, clock=now, wall_clock=now),
         policy=LanePolicy(),
         weight_of=lambda _: 1.0,
         until_ready=provider.until_ready,
         metrics=GatewayMetrics().lane("scripted", Feature.TEXT),
-        clock=now,
+        clock=clock,
         random_source=random.Random(1),
         batch=SUPPORT.batch,
     )
@@ -79,7 +87,7 @@ def candidate_of(provider: Provider) -> Candidate:
 async def asked(provider: Provider, count: int) -> list[tuple[ProviderResult | BaseException, Trail]]:
     """What becomes of so many images, the n-th of which is n px wide."""
     candidate, trails = candidate_of(provider), [Trail() for _ in range(count)]
-    turn = Turn(Caller(), Priority.NORMAL, 1e6, now() + 1e6)
+    turn = a_turn()
     calls = [ProviderCall(b"image", "image/png", number, 1, Feature.TEXT) for number in range(count)]
     made = (
         ProviderCalls(spending()).make(call, candidate, turn, trail) for call, trail in zip(calls, trails, strict=True)
@@ -138,6 +146,55 @@ def test_what_a_provider_may_not_raise_is_an_error_of_each(raised: BaseException
     for outcome, _ in run_virtual(asked(TogetherProvider(answers), 3)):
         assert isinstance(outcome, RuntimeError)
         assert str(outcome) == said
+
+
+@pytest.mark.parametrize("strange", [None, GeneratorExit(), "text"])
+def test_what_is_no_answer_fails_the_call_and_leaves_nobody_waiting(strange: Any) -> None:
+    """A provider's bug is told to each of its items."""
+    for outcome, _ in run_virtual(asked(TogetherProvider(lambda calls: [*pages(calls)[:-1], strange]), 3)):
+        assert isinstance(outcome, RuntimeError)
+        assert str(outcome) == f"a provider gave {type(strange).__name__} for an image"
+
+
+class SlowProvider(TogetherProvider):
+    """Begins to send when it is told to."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.description.features[Feature.TEXT] = SUPPORT  # type: ignore[index]
+        self.asked = asyncio.Event()
+        self.may_begin = asyncio.Event()
+
+    async def recognize_together(self, calls: Sequence[ProviderCall]) -> Sequence[ProviderResult | Exception]:
+        self.asked.set()
+        await self.may_begin.wait()
+        return await super().recognize_together(calls)
+
+
+def test_a_moment_that_passes_between_two_looks_at_the_clock_costs_nothing() -> None:
+    """The permit is looked at once for all images of a call: those that are sent are paid for, and no others."""
+
+    async def main() -> tuple[SlowProvider, float]:
+        provider, money = SlowProvider(), spending({"provider:scripted": Budget(units_per_day=9)})
+        looks = itertools.count()
+
+        def clock() -> float:
+            """The first look after the provider was told to begin is in time, and the next ones are late."""
+            return now() + (1.0 if provider.may_begin.is_set() and next(looks) else 0.0)
+
+        candidate, turn = candidate_of(provider, Quota(requests_per_second=10), clock), a_turn()
+        calls = [ProviderCall(b"image", "image/png", number, 1, Feature.TEXT) for number in range(3)]
+        items = [asyncio.ensure_future(ProviderCalls(money).make(call, candidate, turn, Trail())) for call in calls]
+        await provider.asked.wait()
+        items[0].cancel()
+        await asyncio.wait(items[:1])
+        provider.may_begin.set()
+        await asyncio.wait(items)
+        return provider, money.ledger.use_of("provider:scripted").units_used
+
+    provider, spent = run_virtual(main())
+    assert [len(calls) for calls in provider.together] == [3]
+    assert spent == 3
 
 
 def test_a_provider_that_takes_several_images_must_be_able_to() -> None:

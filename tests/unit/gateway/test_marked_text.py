@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import html
 import time
 
@@ -130,10 +131,8 @@ def test_time_grows_with_the_length(piece: str, before: str) -> None:
     marked = before + piece * (200_000 // len(piece))
     began = time.perf_counter()
     for read in (plain_lines, tables_of):
-        try:
+        with contextlib.suppress(ValueError):
             read(marked)
-        except ValueError:
-            pass
     assert time.perf_counter() - began < 2
 
 

@@ -10,6 +10,7 @@ import pytest
 
 from ocr_gateway.errors import FieldInvalid
 from ocr_gateway.model import Feature, Page, ProviderCall, ProviderResult
+from ocr_gateway.providers.http import HttpAnswer
 from ocr_gateway.providers.kserve import KserveDialect, KserveSettings
 from ocr_gateway.providers.mistral import MistralDialect, MistralSettings
 from ocr_gateway.providers.openai_chat import OpenAiDialect, OpenAiSettings
@@ -63,6 +64,48 @@ def test_a_truncated_completion_is_no_answer() -> None:
     assert isinstance(refusal, Refusal)
     assert dialect.errors.meaning(refusal.code) is Meaning.SHAPE
     assert "max_tokens, 4096" in str(refusal)
+
+
+@pytest.mark.parametrize("reason", ["abort", "error"])
+def test_a_completion_that_was_given_up_is_malformed(reason: str) -> None:
+    """What was written so far is not the page."""
+    with pytest.raises(ValueError, match=reason):
+        openai().results(completion("half a page", reason), [call()])
+
+
+@pytest.mark.parametrize(
+    ("said", "meaning"),
+    [
+        ({"error": {"message": "busy", "code": 429}}, Meaning.THROTTLED),
+        ({"error": {"message": "no money", "code": "insufficient_quota"}}, Meaning.QUOTA_SPENT),
+        ({"error": "something"}, Meaning.TRANSIENT),
+    ],
+)
+def test_an_error_under_http_200_is_one(said: dict[str, Any], meaning: Meaning) -> None:
+    """As relays tell that of the server behind them; an answer with choices is none, whatever stands beside them."""
+    dialect, good = openai(), HttpAnswer(200, {}, b"")
+    refusal = dialect.refusal(good, said)
+    assert refusal is not None
+    assert dialect.errors.meaning(refusal.code, refusal.status) is meaning
+    assert dialect.refusal(good, completion("a page") | {"error": None}) is None
+    assert dialect.refusal(good, completion("a page") | said) is None
+
+
+@pytest.mark.parametrize("known", [("zh-Hans", "pt-BR"), ("ZH", "pt"), ("cmn", "pt-PT")])
+def test_languages_are_told_by_their_first_subtag(known: tuple[str, ...]) -> None:
+    """Those of the settings are BCP 47, as callers' are."""
+    settings = {"endpoint": ENDPOINT, "model": "m", "languages": known}
+    dialects: list[Dialect] = [
+        openai(languages=known),
+        PaddlexDialect("paddlex", PaddlexSettings.model_validate({"endpoint": ENDPOINT, "languages": known})),
+        KserveDialect("kserve", KserveSettings.model_validate(settings)),
+    ]
+    for dialect in dialects:
+        for language in (*known, "zh", "zh-CN", "pt"):
+            dialect.check(ProviderCall(b"", "image/png", 1, 1, Feature.TEXT, languages=(language,)))
+        for language in ("en", "", "zh-no-such-one"):
+            with pytest.raises(FieldInvalid):
+                dialect.check(ProviderCall(b"", "image/png", 1, 1, Feature.TEXT, languages=(language,)))
 
 
 def test_a_completion_is_lines_without_places() -> None:
@@ -190,6 +233,15 @@ def test_blocks_are_scaled_to_the_image(mistral: MistralDialect) -> None:
     assert [line.polygon for each in page.blocks for line in each.lines] == [place, None, None]
     assert texts_of(page) == ["A", "b", "c"]
     assert page.blocks[0].lines[0].confidence == 0.75
+
+
+@pytest.mark.parametrize("width", [0, -1, 1e-308, float("nan"), None])
+def test_a_page_without_an_extent_is_malformed(width: Any, mistral: MistralDialect) -> None:
+    """Places cannot be scaled by it."""
+    box = {"top_left_x": 1, "top_left_y": 1, "bottom_right_x": 9, "bottom_right_y": 9}
+    page = {"dimensions": {"width": width, "height": 10}, "blocks": [{"type": "text", "content": "x", **box}]}
+    with pytest.raises(ValueError, match="width"):
+        mistral.results({"pages": [page]}, [call()])
 
 
 def test_a_page_without_blocks_is_its_markdown(mistral: MistralDialect) -> None:

@@ -96,6 +96,14 @@ NO_PASSWORD = "a password does not stand here: write {env: NAME} or {file: PATH}
          "providers.fast.kind (FILE, line 1): there is one rapidocr, under its own name; give it more workers"),
         ("providers: {baidu: {endpoint: aip.baidubce.com}}",
          "providers.baidu.endpoint (FILE, line 1): give the scheme and the host, as https://ocr.example.com"),
+        *[(f"providers: {{baidu: {{endpoint: '{endpoint}'}}}}",
+           "providers.baidu.endpoint (FILE, line 1): give the scheme and the host, as https://ocr.example.com")
+          for endpoint in ("https://:s3cret@host", "https://s3cret@host", "https://host#s3cret", "https://host?s3cret",
+                           "https://host:s3cret", "https://[::s3cret", "https://host s3cret", "ftp://s3cret")],
+        *[(f"providers: {{baidu: {{proxy: '{proxy}'}}}}",
+           ("providers.baidu.proxy (FILE, line 1): give the scheme, the host and the port, as "
+            "http://proxy.example.com:3128"))
+          for proxy in ("s3cret", "socks5://s3cret:1080", "http://s3cret:port")],
         ("routes: {Main: {providers: [baidu]}}",
          ("routes.Main (FILE, line 1): a name has small letters, digits, and single - or _ between them, "
          "63 characters at most")),

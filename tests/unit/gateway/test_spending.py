@@ -283,6 +283,31 @@ def test_the_list_of_providers_says_what_one_costs_and_what_is_spent() -> None:
     run_virtual(main())
 
 
+@pytest.mark.parametrize(
+    ("budget", "words"), [(Budget(units_per_day=2), "of 2 units a day"), (Budget(cost_per_day=0.3), "of 0.3 CNY a day")]
+)
+def test_the_list_of_providers_says_when_a_budget_is_spent(budget: Budget, words: str) -> None:
+    """The provider serves as long as its budget bears one more call, and again the next day."""
+
+    async def main() -> None:
+        reader = Reader(price=0.1, units=1.0 if budget.units_per_day else 1.5)
+        desk = Desk(reader, budgets={PROVIDER: budget})
+
+        def message() -> gateway_pb2.Provider:
+            return provider_message(reader, desk.router.lanes_of(reader), desk.spending)
+
+        await desk.ask(1)
+        assert (message().state, message().state_detail) == (gateway_pb2.PROVIDER_STATE_SERVING, "")
+        await desk.ask(2)
+        spent = message()
+        assert spent.state == spent.features[0].state == gateway_pb2.PROVIDER_STATE_QUOTA_SPENT
+        assert words in spent.state_detail
+        await asyncio.sleep(DAY_S)
+        assert message().state == gateway_pb2.PROVIDER_STATE_SERVING
+
+    run_virtual(main())
+
+
 def test_an_image_that_goes_out_after_its_item_has_left_is_paid_for() -> None:
     """As one of several in a call that is sent for the others' sake: once, however often it is told."""
 

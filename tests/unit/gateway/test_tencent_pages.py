@@ -253,14 +253,14 @@ def test_whatever_is_not_as_documented_is_told(
             DIALECT.results(said, [call(feature, document)])
 
 
-def test_an_error_is_told_without_keys() -> None:
-    """Its code counts under any status; what is said of keys is left out, and of anything else the keys."""
+def test_an_error_of_keys_is_told_without_words() -> None:
+    """They may quote what was signed. Its code counts under any status."""
     keys = {"secret_id": "made-up-id", "secret_key": "made-up/key", "token": "made-up-token"}
     speaker = TencentDialect(
         DIALECT.description, endpoint="https://ocr.example.com", text_action="GeneralBasicOCR", **keys
     )
     words = "made-up-id, made-up%2Fkey, made-up-token"
-    for code, status, wanted in (("InternalError", 200, "***, ***, ***"), ("AuthFailure.SignatureFailure", 400, "")):
+    for code, status, wanted in (("InternalError", 200, words), ("AuthFailure.SignatureFailure", 400, "")):
         said = {"Response": {"Error": {"Code": code, "Message": words}, "RequestId": "id"}}
         refusal = speaker.refusal(HttpAnswer(status, {}, b""), said)
         assert refusal is not None

@@ -154,6 +154,32 @@ async def test_a_failed_renewal_leaves_the_token_that_serves(trouble: Exception)
     assert await keeper.get() == "t2"
 
 
+async def test_a_token_that_has_ended_is_not_handed_out() -> None:
+    """Not even when no new one could be fetched: a call with it would be made in vain."""
+    service = Service()
+    keeper = service.keeper()
+    await keeper.get()
+    service.next_ones += [TokenFailed("HTTP 500")] * 2
+    service.now = 1000.0
+    for _ in range(2):
+        with pytest.raises(ProviderUnavailable, match="HTTP 500"):
+            await keeper.get()
+    assert service.asked == 2
+
+
+async def test_a_bug_in_fetching_rests_like_any_failure() -> None:
+    """It is logged with its trace; those who wait are told, and not a fetch each."""
+    service = Service(KeyError("s3cretAnswer"))
+    keeper = service.keeper()
+    with capture_logs() as logs:
+        for _ in range(3):
+            with pytest.raises(ProviderUnavailable, match="a bug: KeyError") as failure:
+                await keeper.get()
+            assert "s3cret" not in str(failure.value)
+    assert service.asked == 1
+    assert [entry["event"] for entry in logs] == ["provider.token_failed", "provider.token_bug"]
+
+
 async def test_a_refused_token_is_replaced_at_once() -> None:
     """Once, however many calls met the refusal; three in a row mean that the keys are at fault."""
     service = Service()
@@ -193,6 +219,21 @@ async def test_closing_ends_a_fetch_and_those_who_wait() -> None:
         await waiting
     with pytest.raises(ProviderUnavailable, match="stopped"):
         await keeper.get()
+    assert service.asked == 1
+
+
+@pytest.mark.parametrize("at", [100.0, 900.0])
+async def test_a_closed_one_fetches_nothing(at: float) -> None:
+    """Neither ahead of the end of a token nor for a refused one: nobody would end that fetch."""
+    service = Service()
+    keeper = service.keeper()
+    token = await keeper.get()
+    service.now = at
+    await keeper.close()
+    assert await keeper.get() == token
+    keeper.refused(token, "expired")
+    keeper.prefetch()
+    await settle()
     assert service.asked == 1
 
 

@@ -2,6 +2,11 @@
 
 from __future__ import annotations
 
+import base64
+import html
+import json
+from urllib.parse import quote, quote_plus
+
 import pytest
 
 from ocr_gateway.errors import FieldInvalid
@@ -126,3 +131,19 @@ def test_keys_are_taken_out_of_words() -> None:
     kept = Kept("secret", "secret/longer+", None, "", "abc")
     assert kept.out_of("x secret secret/longer+ secret%2Flonger%2B abc") == "x *** *** *** abc"
     assert "secret" not in repr(kept)
+
+
+def test_keys_are_taken_out_of_words_however_they_are_quoted() -> None:
+    """For a URL, in JSON, in HTML, in Python, and in base64 at any place, in small letters too."""
+    key = 'K3y/with+all=of"it&more \\ than9'
+    quoted = [
+        quote(key), quote_plus(key), quote(key, safe="/").replace("%2B", "%2b").replace("%3D", "%3d"),
+        json.dumps(key), json.dumps(key).replace("/", "\\/"), html.escape(key), repr(key), f"{key.encode()!r}",
+    ]  # fmt: skip
+    assert [words for words in quoted if "with" in Kept(key).out_of(f"said {words} to it")] == []
+    for before in ("", "a", "ab", "user:"):
+        code = base64.b64encode(f"{before}{key}!".encode()).decode()
+        for form in (code, code.replace("+", "-").replace("/", "_")):
+            left = Kept(key).out_of(f"Basic {form}.").removeprefix("Basic ").removesuffix(".")
+            assert "***" in left
+            assert len(left) <= len(before) * 2 + 11
