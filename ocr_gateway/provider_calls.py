@@ -44,6 +44,9 @@ class ProviderCalls:
                 await money.secure()
                 result = await _one_attempt(provider, replace(call, begin=at_begin), permit)
             except BaseException as error:
+                if permit.batch is not None and isinstance(error, asyncio.CancelledError):
+                    money.left_aboard()
+                    permit.batch.when_over(money.landed)
                 money.failed(error)
                 raise
             money.billed(result)

@@ -98,7 +98,7 @@ class CallSpending:
         self._accounts = spending.accounts_of(provider, tenant)
         self._expected = Amount.of(support.units_per_call, self._price) if self._accounts else NOTHING
         self._reservation: Reservation | None = None
-        self._sent = self._closed = False
+        self._sent = self._closed = self._aboard = False
 
     async def secure(self) -> None:
         """Sets aside what an attempt is expected to cost, of today. Raises ProviderBudgetSpent or TenantBudgetSpent."""
@@ -117,7 +117,7 @@ class CallSpending:
 
     def sending(self) -> None:
         """The image is being sent: from now on it may be billed. Also when the item has left, as one of several."""
-        if self._closed and not self._sent:
+        if self._closed and not self._sent and self._reservation is None:
             self._spending.ledger.charge(self._accounts, self._expected)
         self._sent = True
 
@@ -155,7 +155,20 @@ class CallSpending:
     def close(self) -> None:
         """There is no further attempt: what is set aside and was not spent is given back."""
         self._closed = True
-        self._give_back()
+        if not self._aboard:
+            self._give_back()
+
+    def left_aboard(self) -> None:
+        """The item leaves a call of several images, in which its own may still be sent: what is set aside stays so."""
+        self._aboard = True
+
+    def landed(self) -> None:
+        """That call has ended: what was set aside is spent, or given back where the image was not sent."""
+        self._aboard = False
+        if self._sent:
+            self._reservation = None
+        if self._closed:
+            self._give_back()
 
     def _give_back(self) -> None:
         if self._reservation is not None:

@@ -83,4 +83,5 @@ def admit(
 
 
 def _whole(limit: float) -> int:
-    return math.floor(round(limit * MILLION, 3))
+    """In millionths; 0 is no limit, so the least of one is a millionth."""
+    return max(1, math.floor(round(limit * MILLION, 3))) if limit else 0

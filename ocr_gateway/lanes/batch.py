@@ -34,6 +34,7 @@ class Batch:
         self._together: Together | None = None
         self._call: asyncio.Task[None] | None = None
         self._in_flight = False
+        self._landings: list[Callable[[], None]] = []
 
     async def join(self, seat: Seat, call: ProviderCall, together: Together) -> ProviderResult:
         """For the seat; see there."""
@@ -51,6 +52,13 @@ class Batch:
         """For the seat; see there."""
         if seat in self._awaited:
             self._settle(seat)
+
+    def when_over(self, tell: Callable[[], None]) -> None:
+        """For a seat; see there."""
+        if self._in_flight:
+            self._landings.append(tell)
+        else:
+            tell()
 
     def _settle(self, seat: Seat) -> None:
         """The seat's item has made up its mind; the last one's has the call made."""
@@ -90,6 +98,8 @@ class Batch:
             self._ended(answers, self._clock() - began)
             for seat, answer in zip(aboard, answers, strict=True):
                 seat.take(answer)
+            for tell in self._landings:
+                tell()
 
     async def _answers(self, aboard: Sequence[Seat], together: Together) -> Sequence[Answer]:
         calls = [seat.call for seat in aboard if seat.call is not None]
@@ -129,6 +139,11 @@ class Seat:
     def leave(self) -> None:
         """The item does not join, and nobody waits for it any more; nothing where it has joined or left before."""
         self._batch.leave(self)
+
+    def when_over(self, tell: Callable[[], None]) -> None:
+        """Tells when the call has ended in which the image of an item that has left may still be sent; at once where
+        there is none in flight."""
+        self._batch.when_over(tell)
 
     def take(self, answer: Answer) -> None:
         """Its answer, where the item is still there to have it."""

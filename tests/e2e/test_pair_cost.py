@@ -60,9 +60,7 @@ async def test_a_file_costs_what_its_pages_cost(tmp_path: Path) -> None:
     baidu = {"features": {"text": text}, "budget": {"cost_per_day": 6 * PRICE}}
     async with (
         running_fleet(tmp_path, standin={"quota": 0, "latency_s": 0.0}, baidu=baidu, currency="CNY") as fleet,
-        service(
-            "preprocess_service", "PREPROCESS_", tmp_path, gateway_target=fleet.gateways[0].address
-        ) as preprocess,
+        service("preprocess_service", "PREPROCESS_", tmp_path, gateway_target=fleet.gateways[0].address) as preprocess,
     ):
         status, first, words = await recognized(preprocess.address, *paths)
         assert status == 0, words

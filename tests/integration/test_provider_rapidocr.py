@@ -13,7 +13,7 @@ from PIL import Image
 
 from ocr_gateway.errors import FieldInvalid, ProviderNotConfigured
 from ocr_gateway.model import Feature, Line, Page, ProviderCall, ProviderState
-from ocr_gateway.providers import rapid_ocr
+from ocr_gateway.providers import rapid_ocr, rapid_reader
 from ocr_gateway.providers.rapid_ocr import RapidOcrProvider
 from tests.fakes.text_pages import TextPage, png_of, text_page
 
@@ -46,7 +46,7 @@ async def test_an_item_of_several_features_is_read_once(
 ) -> None:
     """Each feature gets what it gets alone, from one reading; asked for once more the page is read once more."""
     readings = []
-    real = rapid_ocr.read_page
+    real = rapid_reader.read_page
 
     def counted(*given: Any) -> Page:
         readings.append(1)

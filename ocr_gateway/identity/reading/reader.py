@@ -30,8 +30,8 @@ def read_fields(
 
     With ``document`` None the first of these that fits is taken: a machine-readable zone, a business licence, a
     Chinese identity card, a bank card. ``today`` decides the century of a zone's dates. Lines may lie at any angle;
-    those without a polygon, and those of more than 300 characters, are left out. A page of more than 600 lines is no such
-    document. ``check`` is called between the steps, and may raise to end the work.
+    those without a polygon, and those of more than 300 characters, are left out. A page of more than 600 lines is no
+    such document. ``check`` is called between the steps, and may raise to end the work.
     """
     given = [line for line in lines if line.polygon is not None and len(line.text) <= _MAX_CHARACTERS]
     if len(given) > _MAX_LINES:

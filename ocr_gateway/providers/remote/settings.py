@@ -24,7 +24,9 @@ class RemoteFeature(SettingsSection):
     """One feature of an account."""
 
     quota: QuotaSettings = Field(default=QuotaSettings(), description="As it was bought.")
-    price_per_unit: float = Field(default=0.0, ge=0, description="Of one billed unit, in the gateway's currency.")
+    price_per_unit: float = Field(
+        default=0.0, ge=0, le=1e6, description="Of one billed unit, in the gateway's currency."
+    )
     regions: Literal["separate", "mosaic"] = Field(
         default="separate", description="Regions of a page: a call each, or all in one image (text only)."
     )

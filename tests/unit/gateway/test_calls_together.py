@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from ocr_gateway.errors import ImageUndecodable
+from ocr_gateway.errors import ImageUndecodable, ProviderBudgetSpent
 from ocr_gateway.lanes.lane import Lane, LanePolicy
 from ocr_gateway.lanes.local_rate import LocalRate
 from ocr_gateway.lanes.turn import Turn
@@ -195,6 +195,36 @@ def test_a_moment_that_passes_between_two_looks_at_the_clock_costs_nothing() -> 
     provider, spent = run_virtual(main())
     assert [len(calls) for calls in provider.together] == [3]
     assert spent == 3
+
+
+@pytest.mark.parametrize("is_sent", [True, False])
+def test_who_leaves_a_call_that_may_still_be_sent_leaves_its_money_there(*, is_sent: bool) -> None:
+    """A budget of three bears the call's three images, and no fourth one until it is known that they are not sent."""
+
+    async def main() -> None:
+        provider, money = SlowProvider(), spending({"provider:scripted": Budget(units_per_day=3)})
+        candidate, turn = candidate_of(provider), a_turn()
+
+        def make(number: int) -> asyncio.Task[ProviderResult]:
+            call = ProviderCall(b"image", "image/png", number, 1, Feature.TEXT)
+            return asyncio.ensure_future(ProviderCalls(money).make(call, candidate, turn, Trail()))
+
+        items = [make(number) for number in range(3)]
+        await provider.asked.wait()
+        leaving = items[:1] if is_sent else items
+        for item in leaving[:1]:
+            item.cancel()
+        await asyncio.wait(leaving[:1])
+        with pytest.raises(ProviderBudgetSpent):
+            await make(3)
+        for item in leaving[1:]:
+            item.cancel()
+        provider.may_begin.set()
+        await asyncio.wait(items)
+        assert money.ledger.use_of("provider:scripted").units_used == (3 if is_sent else 0)
+        assert (await make(4)).billed_units == 1 if not is_sent else True
+
+    run_virtual(main())
 
 
 def test_a_provider_that_takes_several_images_must_be_able_to() -> None:

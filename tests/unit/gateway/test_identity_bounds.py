@@ -1,4 +1,4 @@
-"""What the readers of identity documents make of hostile text: an answer, in time that does not grow with its square."""
+"""What the readers of identity documents make of hostile text: an answer, and soon."""
 
 from __future__ import annotations
 

@@ -47,6 +47,16 @@ def loaded(tmp_path: Path, text: str) -> GatewaySettings:
         ("tenants: {shop: {budget: {units_per_day: -1}}}", "tenants.shop.budget.units_per_day", "greater than"),
         ("tenants: {shop: {budget: {units_a_day: 1}}}", "tenants.shop.budget.units_a_day", "no such key"),
         (
+            "currency: CNY\nproviders: {baidu: {features: {text: {price_per_unit: 1.0e+18}}}}",
+            "providers.baidu.features.text.price_per_unit",
+            "less than",
+        ),
+        (
+            "tenants: {shop: {budget: {units_per_day: .nan}}}",
+            "tenants.shop.budget.units_per_day",
+            "finite number",
+        ),
+        (
             "currency: CNY\nproviders: {baidu: {features: {text: {price_per_unit: -1}}}}",
             "providers.baidu.features.text.price_per_unit",
             "greater than",

@@ -335,3 +335,33 @@ def test_what_is_billed_without_being_expected_counts() -> None:
         assert used(desk) == 2
 
     run_virtual(main())
+
+
+def test_the_smallest_budget_is_a_limit() -> None:
+    """Less than a millionth of a unit bears no call; it is not the same as none."""
+
+    async def main() -> None:
+        desk = Desk(Reader(), budgets={PROVIDER: Budget(units_per_day=1e-9)})
+        with pytest.raises(ProviderBudgetSpent):
+            await desk.ask()
+
+    run_virtual(main())
+
+
+def test_a_cost_is_a_decimal_sum() -> None:
+    """Three units at a tenth cost 0.3, and so do one at a tenth and one at two."""
+
+    async def main() -> None:
+        desk = Desk(Reader(price=0.1, billed=3.0))
+        assert (await desk.ask()).cost == 0.3
+        low = Desk(
+            Reader("first", price=0.1),
+            Reader("second", price=0.2, read=surer),
+            escalate_below=0.95,
+        )
+        assert (await low.ask()).cost == 0.3
+
+    async def surer(_: ProviderCall) -> Page:
+        return page(0.99)
+
+    run_virtual(main())
