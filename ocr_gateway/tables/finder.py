@@ -34,7 +34,7 @@ def find_tables(rgb: Rgb, lines: Sequence[Line], check: Callable[[], None] = lam
     grey = levelled_grey(rgb, level)
     pieces = fitted(pieces, grey, text_px)
     rules = find_rules(grey, _LEAST_RULE_HEIGHTS * text_px)
-    rules = without_strokes_of_text(rules, line_boxes(pieces))
+    rules = without_strokes_of_text(rules, line_boxes(pieces), grey)
     check()
     slack = max(_LEAST_SLACK_PX, _SLACK_HEIGHTS * text_px)
     found: list[FoundTable] = []

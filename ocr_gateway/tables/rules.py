@@ -28,6 +28,10 @@ _LENGTHS = 4.0
 # Strokes and rules in one direction; a rule has as many strokes as it is pixels thick, and two. More is a texture.
 _MAX_STROKES = 20_000
 _MAX_RULES = 4_000
+# Light text stands on a ground of at most this grey; what runs for this share of its length within it is the ground
+# between glyphs, which is as dark as a rule.
+_DARK_GREY = 96
+_WITHIN_SHARE = 0.35
 # No two rules that stand further apart are one: thicker ones are no ink.
 _FAR_PX = _SQUARE_PX * (2 * _REACH + 1) + 2 * _GAP_PX
 
@@ -70,22 +74,30 @@ def find_rules(grey: Grey, least_px: float) -> Rules:
     )
 
 
-def without_strokes_of_text(rules: Rules, boxes: Sequence[tuple[float, float, float, float]]) -> Rules:
+def without_strokes_of_text(rules: Rules, boxes: Sequence[tuple[float, float, float, float]], grey: Grey) -> Rules:
     """The rules but those that lie within one of the boxes (left, top, right, bottom) of a line of text: the strokes of
-    its glyphs, or what underlines it.
+    its glyphs, or what underlines it; of light text on a dark ground also those that lie in it for the most part.
     """
     if not boxes:
         return rules
     left, top, right, bottom = np.array(boxes).T
+    least = np.array([_WITHIN_SHARE if _is_light_on_dark(grey, box) else 1.0 for box in boxes])
     return Rules(
-        tuple(rule for rule in rules.across if not _is_inside(rule, top, bottom, left, right)),
-        tuple(rule for rule in rules.down if not _is_inside(rule, left, right, top, bottom)),
+        tuple(rule for rule in rules.across if not _is_inside(rule, top, bottom, left, right, least)),
+        tuple(rule for rule in rules.down if not _is_inside(rule, left, right, top, bottom, least)),
     )
 
 
-def _is_inside(rule: Rule, first: Floats, last: Floats, starts: Floats, ends: Floats) -> bool:
+def _is_light_on_dark(grey: Grey, box: tuple[float, float, float, float]) -> bool:
+    left, top, right, bottom = (max(int(edge), 0) for edge in box)
+    crop = grey[top : bottom + 1, left : right + 1]
+    return bool(crop.size) and float(np.median(crop)) < _DARK_GREY
+
+
+def _is_inside(rule: Rule, first: Floats, last: Floats, starts: Floats, ends: Floats, least: Floats) -> bool:
     beside = (first - _GAP_PX <= rule.at) & (rule.at <= last + _GAP_PX)
-    return bool(np.any(beside & (starts - _GAP_PX <= rule.start) & (rule.end <= ends + _GAP_PX)))
+    within = np.minimum(rule.end, ends + _GAP_PX) - np.maximum(rule.start, starts - _GAP_PX)
+    return bool(np.any(beside & (within >= least * (rule.end - rule.start))))
 
 
 def _ground(grey: Grey) -> Grey:

@@ -10,7 +10,7 @@ from typing import Any
 from google.rpc import error_details_pb2
 
 from ocrmux.ocr.v1 import recognition_pb2
-from tests.fakes.fleet import Fleet, Load, images_of, running_fleet, stream_items
+from tests.fakes.fleet import Fleet, Load, images_of, running_fleet, stream_items, until
 from tests.fakes.gateway_messages import outcome
 from tests.fakes.numbered_images import text_of
 from tests.fakes.redis_server import RedisServer, require_redis
@@ -19,6 +19,8 @@ ITEMS, UNITS, STREAMS = 10_000, 1_000, 8
 FAST = {"latency_s": 0.0, "quota": 100_000}
 QUOTA = {"requests_per_second": 20_000, "max_concurrency": 200}
 PRICE = 0.003
+LINK = {"timeout_s": 1.0, "replicas": 2}
+"""A busy machine is not taken for a stalled Redis, and no gateway for the only one while it has not reached Redis."""
 
 
 def priced(**more: Any) -> dict[str, Any]:
@@ -28,6 +30,7 @@ def priced(**more: Any) -> dict[str, Any]:
 
 async def run(fleet: Fleet, images: dict[str, bytes], load: Load, **stream: Any) -> None:
     """Sends the images over eight streams, four to each gateway."""
+    await until(lambda: fleet.components_are("quota.shared", serving=True))
     hands = [list(images.items())[hand::STREAMS] for hand in range(STREAMS)]
     async with asyncio.timeout(120):
         await asyncio.gather(
@@ -55,6 +58,7 @@ async def test_ten_thousand_calls_under_a_budget_of_a_thousand_units(tmp_path: P
             replicas=2,
             redis=redis,
             standin=FAST,
+            link=LINK,
             currency="CNY",
             baidu=priced(budget={"units_per_day": UNITS}),
         ) as fleet,
@@ -94,6 +98,7 @@ async def test_what_the_budget_does_not_bear_goes_to_the_next_provider(tmp_path:
             replicas=2,
             redis=redis,
             standin=FAST,
+            link=LINK,
             currency="CNY",
             baidu=priced(budget={"cost_per_day": 200 * PRICE}),
             more_providers={"baidu-free": {"features": {"text": {"quota": QUOTA}}}},
@@ -124,6 +129,7 @@ async def test_each_tenant_spends_its_own_budget(tmp_path: Path) -> None:
             replicas=2,
             redis=redis,
             standin=FAST,
+            link=LINK,
             currency="CNY",
             baidu=priced(),
             tenants={"shop": {"budget": {"units_per_day": 40}}, "rich": {}},

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -77,3 +78,10 @@ async def test_running_text_is_no_table(provider: RapidOcrProvider) -> None:
     """A page of text has no tables."""
     page = text_page(["The quick brown fox jumps", "over 13 lazy dogs; Typing: jig", "Total amount 1,234.56 EUR"])
     assert (await read(provider, page.png())).tables == ()
+
+
+async def test_strokes_of_light_text_are_no_rules(provider: RapidOcrProvider) -> None:
+    """The head of a form, light on dark, is read whole: the ground between its glyphs parts no cells."""
+    label = Path(__file__).parents[2] / "samples" / "parcel_label.png"
+    texts = texts_of((await read(provider, label.read_bytes())).tables)
+    assert {"NORTHWIND EXPRESS", "标准快递"} <= texts

@@ -9,8 +9,9 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 import pytest
+import structlog
 
-from ocr_gateway.errors import ImageUndecodable, ProviderBudgetSpent
+from ocr_gateway.errors import ImageUndecodable, ProviderBudgetSpent, ProviderUnavailable
 from ocr_gateway.lanes.lane import Lane, LanePolicy
 from ocr_gateway.lanes.local_rate import LocalRate
 from ocr_gateway.lanes.turn import Turn
@@ -146,6 +147,26 @@ def test_what_a_provider_may_not_raise_is_an_error_of_each(raised: BaseException
     for outcome, _ in run_virtual(asked(TogetherProvider(answers), 3)):
         assert isinstance(outcome, RuntimeError)
         assert str(outcome) == said
+
+
+def test_what_was_encoded_for_several_is_not_sent_for_one() -> None:
+    """The next attempt may be with others, or alone; nor is the call of one item's trace."""
+    kept: list[bytes] = []
+    traces: list[dict[str, Any]] = []
+
+    def fails_once(calls: Sequence[ProviderCall]) -> list[ProviderResult | Exception]:
+        kept.extend(call.unsent.content for call in calls)
+        traces.append(structlog.contextvars.get_contextvars())
+        calls[0].unsent.content = b"of all of them"
+        if len(traces) == 1:
+            return [ProviderUnavailable("scripted", "again", retry_after_s=0.0) for _ in calls]
+        return pages(calls)
+
+    with structlog.contextvars.bound_contextvars(call_id="of one", tenant="of all"):
+        outcomes = run_virtual(asked(TogetherProvider(fails_once), 3))
+    assert [type(outcome) for outcome, _ in outcomes] == [ProviderResult] * 3
+    assert kept == [b""] * 6
+    assert [sorted(trace) for trace in traces] == [["tenant"]] * 2
 
 
 @pytest.mark.parametrize("strange", [None, GeneratorExit(), "text"])

@@ -622,6 +622,52 @@ def test_a_call_that_all_leave_before_it_begins_is_not_made(moment: str) -> None
     assert bench.counted(ATTEMPTS, outcome="abandoned") == 0
 
 
+async def all_leave(bench: BatchBench, after_s: float) -> None:
+    """Four items ask, and leave so many seconds later, when they have their turn and have not joined yet."""
+    bench.joins_after_s = lambda _: 1e6
+    tasks = [bench.ask(str(number)) for number in range(4)]
+    await asyncio.sleep(after_s)
+    assert bench.lane.in_progress == 1
+    for task in tasks:
+        task.cancel()
+    await asyncio.gather(*tasks, return_exceptions=True)
+    bench.joins_after_s = lambda _: 0.0
+
+
+def test_a_permit_of_the_day_that_all_leave_is_for_others() -> None:
+    """Two calls a day are two calls that are made."""
+
+    async def main() -> BatchBench:
+        bench = BatchBench(quota=Quota(requests_per_day=2))
+        await all_leave(bench, 0.5)
+        await asyncio.gather(*(bench.ask(str(number)) for number in range(8)))
+        return bench
+
+    assert [len(names) for names in run_virtual(main()).names] == [4, 4]
+
+
+def test_a_rested_provider_is_tried_by_others_when_those_who_would_have_tried_it_left() -> None:
+    """A call that was not made says nothing of the provider and is in nobody's way."""
+
+    async def main() -> tuple[BatchBench, ProviderState]:
+        bench = BatchBench(policy=LanePolicy(circuit=CircuitPolicy(window=4, min_calls=2)))
+        bench.each = lambda _: ProviderUnavailable("stub", "503")
+        tasks = [bench.ask(str(number)) for number in range(12)]
+        await asyncio.sleep(0.5)
+        assert bench.lane.state[0] == ProviderState.RESTED
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+        bench.each = result_for
+        await all_leave(bench, 5.0)  # the rest is over after a second
+        async with asyncio.timeout(5):
+            await bench.ask("7")
+        return bench, bench.lane.state[0]
+
+    bench, state = run_virtual(main())
+    assert (bench.names[-1], state) == (["7"], ProviderState.SERVING)
+
+
 def test_an_item_that_fails_before_it_joins_concerns_nobody_else() -> None:
     """Its own error is its own; the others' call is made without it."""
 

@@ -184,3 +184,22 @@ def test_a_deadline_that_passes_after_an_attempt_is_the_providers() -> None:
             await desk.ask(1, timeout_s=10)
 
     run_virtual(main())
+
+
+def test_each_call_of_an_item_says_what_else_is_asked_of_its_image() -> None:
+    """So that an engine which reads the page for one feature need not read it again for the next."""
+
+    async def main() -> None:
+        text, table = Feature.TEXT, Feature.TABLE
+        reader = Reader(features=(text, table))
+        desk = Desk(reader)
+        await desk.ask(1, features=frozenset({text, table}))
+        await desk.ask(2)
+        asked = [(call.feature, call.also) for call in reader.calls]
+        assert sorted(asked[:2], key=lambda pair: pair[0].value) == [
+            (table, frozenset({text})),
+            (text, frozenset({table})),
+        ]
+        assert asked[2:] == [(text, frozenset())]
+
+    run_virtual(main())

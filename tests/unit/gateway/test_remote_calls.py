@@ -4,22 +4,26 @@ from __future__ import annotations
 
 import asyncio
 import gc
+import itertools
 import socket
 import threading
 from collections.abc import AsyncIterator, Iterator, Sequence
 from contextlib import asynccontextmanager, contextmanager
+from dataclasses import replace
 from typing import Any
 
 import pytest
 from aiohttp import web
 
 from ocr_gateway.errors import ImageUndecodable, ProviderUnavailable
-from ocr_gateway.model import Feature, ProviderCall, ProviderResult
+from ocr_gateway.model import Feature, ProviderCall, ProviderResult, ProviderState
 from ocr_gateway.providers.azure.document_intelligence import AzureSettings, build_azure
+from ocr_gateway.providers.http import HttpClient
 from ocr_gateway.providers.mistral import MistralDialect, MistralSettings, build_mistral
 from ocr_gateway.providers.remote.building import remote_provider
-from ocr_gateway.providers.remote.meanings import Refusal
+from ocr_gateway.providers.remote.meanings import ErrorTable, Meaning, Refusal
 from ocr_gateway.providers.remote.provider import RemoteProvider
+from ocr_gateway.providers.remote.token_keeper import Token, TokenKeeper
 from rpc_runtime.expected_error import ExpectedError
 from tests.fakes.images import encoded, photo
 
@@ -136,6 +140,25 @@ async def test_an_image_that_was_submitted_may_be_billed_whatever_its_polls_say(
     assert failure.value.may_be_billed
 
 
+async def test_a_call_begins_once_however_often_it_is_polled() -> None:
+    """Its turn is for the image: a poll needs none, and is not too late."""
+    polls = itertools.count(1)
+    begun: list[int] = []
+
+    async def answer(request: web.Request) -> web.StreamResponse:
+        if request.method == "POST":
+            location = f"http://{request.host}{OPERATION}"
+            return web.Response(status=202, headers={"Operation-Location": location, "Retry-After": "0"})
+        if next(polls) < 3:
+            return web.json_response({"status": "running"}, headers={"Retry-After": "0"})
+        page = {"pageNumber": 1, "width": 100, "height": 100, "unit": "pixel"}
+        return web.json_response({"status": "succeeded", "analyzeResult": {"pages": [page]}})
+
+    async with served(answer) as url, started(url, azure=True) as provider:
+        await provider.recognize(replace(a_call(), begin=lambda: begun.append(1)))
+    assert (begun, next(polls)) == ([1], 4)
+
+
 @pytest.mark.parametrize("azure", [False, True])
 async def test_a_status_without_a_body_is_an_error_of_the_port(azure: bool) -> None:
     """Whichever it is, a submission's too; a redirect is not followed."""
@@ -161,18 +184,21 @@ async def test_a_failed_call_does_not_hold_its_image() -> None:
     async def answer(_: web.Request) -> web.StreamResponse:
         return web.Response(status=503)
 
+    images = [bytes(bytearray(IMAGE)), bytes(bytearray(b"no image"))]
+    kinds: list[type[ExpectedError]] = [ProviderUnavailable, ImageUndecodable]
     async with served(answer) as url, started(url) as provider:
         gc.collect()
         gc.disable()
         try:
-            for image, kind in ((IMAGE, ProviderUnavailable), (b"no image", ImageUndecodable)):
+            for image, kind in zip(images, kinds, strict=True):
                 failed = False
                 try:
                     await provider.recognize(a_call(image))
                 except kind:
                     failed = True
                 assert failed
-            assert sum(isinstance(each, ProviderCall) for each in gc.get_objects()) == 0
+            held = [each for each in gc.get_objects() if isinstance(each, ProviderCall)]
+            assert not [each for each in held if any(each.image is image for image in images)]
         finally:
             gc.enable()
 
@@ -207,3 +233,61 @@ async def test_a_large_answer_is_read_off_the_event_loop(size: int, on_loop: boo
         await provider.recognize(a_call())
         await provider.close()
     assert [thread is threading.current_thread() for thread in dialect.threads] == [on_loop]
+
+
+class TokenDialect(MistralDialect):
+    """One whose token may be refused."""
+
+    errors = ErrorTable({Meaning.TOKEN: ("expired",)})
+
+
+async def test_tokens_that_are_refused_now_and_then_are_no_wrong_keys() -> None:
+    """Each is replaced, and a call that is served between two of them ends the row."""
+    answers, tokens = itertools.count(), itertools.count()
+
+    async def answer(_: web.Request) -> web.StreamResponse:
+        if next(answers) % 2 == 0:
+            return web.json_response({"code": "expired", "message": "the token"}, status=401)
+        return web.json_response({"pages": [{"dimensions": None, "markdown": "x"}]})
+
+    async def fetch() -> Token:
+        return Token(f"token {next(tokens)}", 1000.0)
+
+    async with served(answer) as url:
+        given = {"endpoint": url, "credentials": {"api_key": {"env": "A_TEST_KEY"}}}
+        dialect = TokenDialect("mistral", MistralSettings.model_validate(given))
+        keeper = TokenKeeper(fetch, provider="mistral")
+        provider = RemoteProvider(dialect, http=HttpClient(), access=keeper)
+        await provider.start()
+        for _ in range(5):
+            await provider.until_ready()
+            with pytest.raises(ProviderUnavailable, match="token is refused"):
+                await provider.recognize(a_call())
+            await provider.until_ready()
+            await provider.recognize(a_call())
+        assert provider.status.state is ProviderState.SERVING
+        await provider.close()
+
+
+async def test_closing_ends_the_wait_for_a_token() -> None:
+    """Those who wait for one are told, and the fetch is given up."""
+    given_up = asyncio.Event()
+
+    async def fetch() -> Token:
+        try:
+            await asyncio.sleep(600)
+        finally:
+            given_up.set()
+        raise AssertionError("nobody waits so long")
+
+    settings = {"endpoint": "http://127.0.0.1:9", "credentials": {"api_key": {"env": "A_TEST_KEY"}}}
+    dialect = TokenDialect("mistral", MistralSettings.model_validate(settings))
+    keeper = TokenKeeper(fetch, provider="mistral")
+    provider = RemoteProvider(dialect, http=HttpClient(), access=keeper)
+    await provider.start()
+    waiting = [asyncio.ensure_future(provider.until_ready()), asyncio.ensure_future(provider.recognize(a_call()))]
+    await asyncio.sleep(0.05)
+    await provider.close()
+    outcomes = await asyncio.gather(*waiting, return_exceptions=True)
+    assert [type(outcome) for outcome in outcomes] == [ProviderUnavailable] * 2
+    assert given_up.is_set()

@@ -17,6 +17,7 @@ from ocr_gateway.providers.remote.address import host_of
 from ocr_gateway.providers.remote.characters import Character, words_of
 from ocr_gateway.providers.remote.choices import SWITCH, chosen_options, language_codes, primary_language
 from ocr_gateway.providers.remote.documents import in_order, registration_field
+from ocr_gateway.providers.remote.meanings import ErrorTable, Meaning
 from ocr_gateway.providers.remote.secrecy import Kept
 
 KNOWN = {"zh": "CHN", "en": "ENG", "no": "NOR"}
@@ -147,3 +148,16 @@ def test_keys_are_taken_out_of_words_however_they_are_quoted() -> None:
             left = Kept(key).out_of(f"Basic {form}.").removeprefix("Basic ").removesuffix(".")
             assert "***" in left
             assert len(left) <= len(before) * 2 + 11
+
+
+def test_the_code_of_a_table_that_says_most_counts() -> None:
+    """An exact one, be it one character longer than a beginning, then the longest beginning; each stands there once."""
+    table = ErrorTable(
+        {Meaning.BUG: ("Failed*",), Meaning.OPTION: ("FailedOperation.*",), Meaning.UNDECODABLE: ("FailedX",)}
+    )
+    codes = ("Failed", "FailedOther", "failedoperation.image", "FailedX", "Else")
+    meanings = [Meaning.BUG, Meaning.BUG, Meaning.OPTION, Meaning.UNDECODABLE, Meaning.TRANSIENT]
+    assert [table.meaning(code) for code in codes] == meanings
+    for twice in (("A", "a"), ("A*", "a*")):
+        with pytest.raises(ValueError, match="twice"):
+            ErrorTable({Meaning.BUG: twice})
