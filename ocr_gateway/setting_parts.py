@@ -57,7 +57,7 @@ class SecretSource(SettingsSection):
 
     def _text(self) -> str:
         if self.env is not None:
-            return os.environ.get(self.env, "")
+            return os.environ.get(self.env, "").rstrip("\r\n")
         try:
             return "" if self.file is None else self.file.read_text(encoding="utf-8").rstrip("\r\n")
         except (OSError, UnicodeDecodeError):

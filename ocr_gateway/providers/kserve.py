@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import hashlib
+import json
 from collections.abc import Mapping, Sequence
 from math import prod
 from typing import Any, Literal
@@ -116,7 +118,9 @@ class KserveDialect(Dialect):
         self._headers = _HEADERS | bearer(settings.credentials.read("api_key"))
         self._feature = settings.features.text
         self._languages = settings.languages
-        self._model = f"{settings.model}/{settings.version}" if settings.version else settings.model
+        name_and_version = f"{settings.model}/{settings.version}" if settings.version else settings.model
+        read = [self._feature.input, *self._feature.outputs.model_dump().values()]
+        self._model = f"{name_and_version}+{hashlib.sha256(json.dumps(read).encode()).hexdigest()[:8]}"
         self._description = ProviderDescription(
             name=name,
             display_name=f"{settings.model} (KServe v2)",
@@ -132,7 +136,7 @@ class KserveDialect(Dialect):
 
     @property
     def model(self) -> str:
-        """Name and version, as the settings have them."""
+        """Name and version, as the settings have them, and a mark of the tensors that are read."""
         return self._model
 
     def check(self, call: ProviderCall) -> None:

@@ -74,6 +74,8 @@ class MistralSettings(RemoteSettings):
 
     key_variables: ClassVar[Mapping[str, str]] = {"api_key": "MISTRAL_API_KEY"}
     rates: ClassVar[Mapping[Feature, int]] = {Feature.TEXT: 5, Feature.TABLE: 5}
+    mosaic_features: ClassVar[frozenset[Feature]] = frozenset()
+    may_have_path: ClassVar[bool] = True
 
     kind: Literal["mistral"] = Field(default="mistral", description="Whose service it is.")
     endpoint: str = Field(default="https://api.mistral.ai", description="Scheme and host. The key goes there.")

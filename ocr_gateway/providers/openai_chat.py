@@ -5,9 +5,9 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Mapping, Sequence
-from typing import Any, Literal
+from typing import Any, ClassVar, Literal
 
-from pydantic import Field
+from pydantic import Field, field_validator
 
 from ocr_gateway.errors import FieldInvalid
 from ocr_gateway.model import (
@@ -89,6 +89,8 @@ class OpenAiFeatures(SettingsSection):
 class OpenAiSettings(SelfHostedSettings):
     """One model of a server."""
 
+    mosaic_features: ClassVar[frozenset[Feature]] = frozenset()
+
     kind: Literal["openai"] = Field(default="openai", description="The protocol: OpenAI's chat completions.")
     endpoint: str = Field(description="Its scheme, host and port, without /v1.")
     credentials: OpenAiCredentials = Field(default_factory=OpenAiCredentials, description="Where it wants a key.")
@@ -98,6 +100,13 @@ class OpenAiSettings(SelfHostedSettings):
     extra: dict[str, Any] = Field(default_factory=dict, description="More members of the request, as vllm_xargs.")
     timeout_s: float = Field(default=120.0, gt=0, description="Of one attempt.")
     features: OpenAiFeatures = Field(description="What it reads.")
+
+    @field_validator("endpoint")
+    @classmethod
+    def _is_without_version(cls, value: str) -> str:
+        if value.endswith("/v1"):
+            raise ValueError("leave out /v1, which is added")
+        return value
 
 
 def build_openai(name: str, settings: OpenAiSettings) -> RemoteProvider:

@@ -15,4 +15,5 @@ class SelfHostedSettings(RemoteSettings):
     """A server of one's own. Where it wants a key, that is a bearer token."""
 
     rates: ClassVar = {}
+    may_have_path: ClassVar[bool] = True
     calls_at_once: ClassVar[int | None] = CALLS_AT_ONCE

@@ -50,6 +50,14 @@ class RemoteFeature(SettingsSection):
 class Credentials(SettingsSection):
     """Keys of an account: every field of a vendor's own class is a SecretSource, or none where it may be left out."""
 
+    @model_validator(mode="before")
+    @classmethod
+    def _has_known_names(cls, given: object) -> object:
+        # Another name is not repeated: it may be a key that stands in the wrong place.
+        if isinstance(given, Mapping) and not set(given) <= set(cls.model_fields):
+            raise ValueError(f"only {', '.join(cls.model_fields)} can stand here")
+        return given
+
     @property
     def missing(self) -> str:
         """What there is not, in words; empty when all keys are there."""
@@ -70,13 +78,16 @@ class RemoteSettings(ProviderPart):
     has a field for each feature that it reads, named by ``Feature``'s values. ``rates`` are calls a second where the
     settings name none, ``calls_at_once`` likewise (none: twice the rate), ``day_offset_h`` the hours by which its day
     begins before that of UTC; ``key_variables`` are the environment's variables of the credentials of the provider
-    whose name is its kind.
+    whose name is its kind. ``mosaic_features`` are those whose regions may go in one image. ``may_have_path``: whether
+    the service may stand below a path of its host.
     """
 
     rates: ClassVar[Mapping[Feature, int]] = DEFAULT_RATES
     calls_at_once: ClassVar[int | None] = None
     day_offset_h: ClassVar[float] = 0.0
     key_variables: ClassVar[Mapping[str, str]] = {}
+    mosaic_features: ClassVar[frozenset[Feature]] = frozenset({Feature.TEXT})
+    may_have_path: ClassVar[bool] = False
 
     endpoint: str = Field(description="Scheme and host. The keys go there, so http is for tests and one's own servers.")
     timeout_s: float = Field(default=10.0, gt=0, description="Of one attempt.")
@@ -99,7 +110,8 @@ class RemoteSettings(ProviderPart):
         defaults = {
             feature.value: {"quota": {"requests_per_second": cls.rates.get(feature, 0), **more}}
             for feature in Feature
-            if feature.value in fields and (fields[feature.value].default is not None or feature.value in declared)
+            if feature.value in fields
+            and (fields[feature.value].default is not None or declared.get(feature.value) is not None)
         }
         return {**given, "features": laid_over(defaults, given.get("features"))}
 
@@ -108,6 +120,8 @@ class RemoteSettings(ProviderPart):
     def _is_a_url(cls, value: str) -> str:
         if not _is_address(value):
             raise ValueError("give the scheme and the host, as https://ocr.example.com")
+        if urlsplit(value).path.strip("/") and not cls.may_have_path:
+            raise ValueError("give the scheme and the host alone: the path is the service's own")
         return value.rstrip("/")
 
     @field_validator("proxy")
@@ -116,6 +130,14 @@ class RemoteSettings(ProviderPart):
         if value is not None and not _is_address(value.get_secret_value(), schemes=("http",), with_user=True):
             raise ValueError("give the scheme, the host and the port, as http://proxy.example.com:3128")
         return value
+
+    @model_validator(mode="after")
+    def _mosaics_are_read(self) -> Self:
+        for feature in self.reads - self.mosaic_features:
+            if (part := self.feature(feature)) is not None and part.regions == "mosaic":
+                fault = "mosaic is not for this one, each region is read by itself"
+                raise fault_at(("features", feature.value, "regions"), fault)
+        return self
 
     @model_validator(mode="after")
     def _connections_suffice(self) -> Self:

@@ -150,6 +150,16 @@ def test_extra_members_are_sent_and_cannot_change_the_message() -> None:
     assert prompt["text"] == "OCR:"
 
 
+def test_the_tensors_that_are_read_are_part_of_the_model() -> None:
+    """Other outputs may be other texts."""
+    assert len({kserve().model, kserve(texts="t").model, kserve(texts="t", boxes="b").model}) == 3
+
+
+def test_a_table_is_read_only_where_it_is_declared() -> None:
+    """Null is as if it did not stand there."""
+    assert set(openai(features={"table": None}).description.features) == {Feature.TEXT}
+
+
 def tensor(name: str, shape: list[int], data: list[Any]) -> dict[str, Any]:
     return {"name": name, "shape": shape, "datatype": "BYTES", "data": data}
 

@@ -94,6 +94,16 @@ NO_PASSWORD = "a password does not stand here: write {env: NAME} or {file: PATH}
          "providers.baidu.kind (FILE, line 1): the name baidu is for the kind baidu"),
         ("providers: {fast: {kind: rapidocr}}",
          "providers.fast.kind (FILE, line 1): there is one rapidocr, under its own name; give it more workers"),
+        ("providers: {baidu: {endpoint: 'https://aip.baidubce.com/rest'}}",
+         ("providers.baidu.endpoint (FILE, line 1): give the scheme and the host alone: the path is the service's "
+         "own")),
+        ("providers: {baidu: {features: {table: {regions: mosaic}}}}",
+         ("providers.baidu.features.table.regions (FILE, line 1): mosaic is not for this one, each region is read by "
+         "itself")),
+        ("providers: {mine: {kind: openai, endpoint: 'http://host/v1', model: m}}",
+         "providers.mine.endpoint (FILE, line 1): leave out /v1, which is added"),
+        (f"providers: {{baidu: {{credentials: {{{SECRET}: 1}}}}}}",
+         "providers.baidu.credentials (FILE, line 1): only api_key, secret_key can stand here"),
         ("providers: {baidu: {endpoint: aip.baidubce.com}}",
          "providers.baidu.endpoint (FILE, line 1): give the scheme and the host, as https://ocr.example.com"),
         *[(f"providers: {{baidu: {{endpoint: '{endpoint}'}}}}",
