@@ -189,7 +189,16 @@ def _redis(settings: GatewaySettings) -> _Rows:
     redis = settings.redis
     if redis.url is None:
         return [("url", "none: quotas are this process's own")]
-    return [("url", _without_secrets(redis.url)), ("replicas", str(redis.replicas or "learned"))]
+    replicas = str(redis.replicas or "learned")
+    if not redis.replicas and _has_budgets(settings):
+        replicas += "; warning: until a gateway reaches Redis it may spend each budget alone, where this is not set"
+    return [("url", _without_secrets(redis.url)), ("replicas", replicas)]
+
+
+def _has_budgets(settings: GatewaySettings) -> bool:
+    tenants = [*settings.tenants.values()]
+    budgets = [*(p.budget for p in settings.providers_in_use.values()), *(t.budget for t in tenants)]
+    return any((*budgets, settings.default_tenant_budget))
 
 
 def _without_secrets(url: SecretStr) -> str:

@@ -118,3 +118,13 @@ def test_providers_know_what_a_call_costs(tmp_path: Path) -> None:
     assert costs["baidu", Feature.TEXT] == (1.0, 0.003)
     assert costs["baidu", Feature.TABLE] == (1.0, 0.0)
     assert {cost for (name, _), cost in costs.items() if name in ("rapidocr", "tesseract")} == {(0.0, 0.0)}
+
+
+@pytest.mark.parametrize(("replicas", "warns"), [("", True), (", replicas: 2", False)])
+def test_budgets_without_a_number_of_replicas_are_warned_of(tmp_path: Path, replicas: str, warns: bool) -> None:
+    """A gateway that has not reached Redis yet knows of no other."""
+    file = tmp_path / "gateway.yaml"
+    file.write_text(
+        f"redis: {{url: 'redis://host:6379'{replicas}}}\nproviders: {{baidu: {{budget: {{units_per_day: 5}}}}}}\n"
+    )
+    assert any("warning: until a gateway reaches Redis" in line for line in summary(load_settings(file))) == warns
