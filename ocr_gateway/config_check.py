@@ -177,12 +177,20 @@ def _cache(settings: GatewaySettings) -> _Rows:
     elif cache.dir is None or cache.store_bytes == 0:
         second = "none"
     else:
-        second = f"SQLite in {cache.dir}, {cache.store_bytes} bytes"
+        second = f"SQLite in {cache.dir}, {_size(cache.store_bytes)}"
     return [
-        ("memory", f"{cache.memory_bytes} bytes" if cache.memory_bytes else "none"),
+        ("memory", _size(cache.memory_bytes) if cache.memory_bytes else "none"),
         ("store", second),
         ("kept", f"{cache.ttl_s:g} s"),
     ]
+
+
+def _size(size_bytes: int) -> str:
+    """In the largest unit of which it is a whole number."""
+    for name, unit in (("GiB", 2**30), ("MiB", 2**20), ("KiB", 2**10)):
+        if size_bytes % unit == 0:
+            return f"{size_bytes // unit} {name}"
+    return f"{size_bytes} bytes"
 
 
 def _redis(settings: GatewaySettings) -> _Rows:

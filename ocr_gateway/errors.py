@@ -144,10 +144,12 @@ class _OfProvider(ExpectedError):
 
 
 class FeatureUnsupported(_OfProvider):
-    """The provider does not read this feature."""
+    """The provider does not read this feature; ``readers`` do."""
 
-    def __init__(self, provider: str, feature: str) -> None:
-        super().__init__(provider, f"the provider {provider!r} does not read the feature {feature!r}")
+    def __init__(self, provider: str, feature: str, readers: Iterable[str] = ()) -> None:
+        others = ", ".join(sorted(readers))
+        known = f"; known to read it: {others}" if others else ""
+        super().__init__(provider, f"the provider {provider!r} does not read the feature {feature!r}{known}")
 
 
 class ProviderNotConfigured(_OfProvider):

@@ -143,8 +143,8 @@ class Router:
         route = self._route(spec)
         able = [e for e in route.entries if spec.features <= self._provider(e.provider).description.features.keys()]
         if not able:
-            missing = sorted(f.value for f in spec.features)[0]
-            raise FeatureUnsupported(route.entries[0].provider if route.entries else route.name, missing)
+            missing = sorted(spec.features, key=lambda feature: feature.value)[0]
+            raise self._unsupported(route.entries[0].provider if route.entries else route.name, missing)
         groups: list[list[tuple[Candidate, float]]] = []
         weighted_before = False
         for entry in able:
@@ -169,15 +169,19 @@ class Router:
         for feature in sorted(spec.features, key=lambda feature: feature.value):
             if feature in self._defaults:
                 return self._defaults[feature]
-        missing = sorted(feature.value for feature in spec.features)[0]
-        raise FeatureUnsupported(", ".join(sorted(self._providers)), missing)
+        missing = sorted(spec.features, key=lambda feature: feature.value)[0]
+        raise self._unsupported(", ".join(sorted(self._providers)), missing)
+
+    def _unsupported(self, provider: str, feature: Feature) -> FeatureUnsupported:
+        readers = [name for name, each in self._providers.items() if feature in each.description.features]
+        return FeatureUnsupported(provider, feature.value, readers)
 
     def _candidate(self, provider: Provider, features: frozenset[Feature]) -> Candidate:
         description = provider.description
         in_order = sorted(features, key=lambda feature: feature.value)
         for feature in in_order:
             if feature not in description.features:
-                raise FeatureUnsupported(description.name, feature.value)
+                raise self._unsupported(description.name, feature)
         return Candidate(
             provider,
             tuple(description.features[feature] for feature in in_order),

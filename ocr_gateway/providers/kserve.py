@@ -145,7 +145,7 @@ class KserveDialect(Dialect):
             if not is_among(language, self._languages):
                 raise FieldInvalid(LANGUAGES_FIELD, f"{language!r} is not read; {', '.join(self._languages)} is")
         for name in call.options:
-            raise FieldInvalid(OPTIONS_FIELD, f"there is no option {name!r}; there is none")
+            raise FieldInvalid(OPTIONS_FIELD, f"it has no option {name!r}; it has none")
 
     def action(self, call: ProviderCall) -> str:  # noqa: ARG002 - there is one
         """The one that there is."""

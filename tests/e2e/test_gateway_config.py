@@ -6,6 +6,7 @@ import asyncio
 import json
 import os
 import re
+import subprocess
 import sys
 import urllib.request
 from pathlib import Path
@@ -89,6 +90,16 @@ async def test_help_says_how_settings_are_given() -> None:
     assert status == 0
     for words in ("--config FILE", "--check-config", "GATEWAY_CONFIG_FILE", "GATEWAY_CACHE__DIR", "Exit status"):
         assert words in " ".join(said.split())
+
+
+async def test_the_preprocess_service_says_how_it_is_set_too() -> None:
+    """--help is answered and starts nothing; an argument that does not exist is bad usage."""
+    for argument, status, words in (("--help", 0, "PREPROCESS_GATEWAY_TARGET"), ("--port", 2, "unrecognized")):
+        process = await asyncio.create_subprocess_exec(
+            sys.executable, "-m", "preprocess_service", argument, stdout=subprocess.PIPE, stderr=subprocess.STDOUT
+        )
+        said, _ = await asyncio.wait_for(process.communicate(), 20)
+        assert (process.returncode, words in said.decode()) == (status, True)
 
 
 async def test_a_gateway_runs_by_its_file(tmp_path: Path) -> None:

@@ -11,7 +11,7 @@ import grpc
 import pytest
 
 from ocr_gateway.errors import ProviderUnavailable
-from ocr_gateway.model import Page, ProviderCall
+from ocr_gateway.model import Feature, Page, ProviderCall
 from ocrmux.gateway.v1.gateway_pb2 import GatewayItem, GatewayItemBatch, GatewayStreamConfig
 from tests.fakes.gateway_calls import answers_of, failure_of, iter_async
 from tests.fakes.gateway_messages import (
@@ -289,6 +289,15 @@ async def test_a_config_that_cannot_be_served_is_refused_at_once(
     async with running_gateway(ScriptedProvider()) as gateway:
         answers, status = await failure_of(gateway, [config(**fields), item("a", image(1))])
     assert (answers, status.code, reason_of(status)) == ([], code.value[0], reason)
+
+
+async def test_who_reads_a_feature_is_told_where_the_provider_asked_for_does_not() -> None:
+    """A caller sees whom to ask instead."""
+    plain = ScriptedProvider(name="plain")
+    other = ScriptedProvider(name="tables", features=(Feature.TEXT, Feature.TABLE))
+    async with running_gateway(plain, other) as gateway:
+        _, status = await failure_of(gateway, [config(provider="plain", features=[2]), item("a", image(1))])
+    assert status.message == "the provider 'plain' does not read the feature 'table'; known to read it: tables"
 
 
 async def test_a_digest_is_answered_from_the_cache_or_asks_for_the_content() -> None:

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from statistics import median
 
 from PIL import Image, ImageDraw, ImageFont
 
-from ocrmux.ocr.v1.document_pb2 import Page
+from ocrmux.ocr.v1.document_pb2 import CHECK_DIGIT_INVALID, Field, Page
 from ocrmux.ocr.v1.geometry_pb2 import Polygon
 from ocrmux_client.page_pictures import page_picture
 from ocrmux_client.picture_names import PictureNames
@@ -20,22 +20,28 @@ _FINE_PIXELS = 2_000_000  # up to here outlines are smoothed by drawing them at 
 _LOW, _HIGH = 0.6, 0.97
 _THIN_MIN_PX = 12  # outlines of smaller words would hide them
 _WASH_ALPHA, _THIN_ALPHA, _EDGE_ALPHA = 34, 170, 235
+_TAG_GAP = 0.1875  # before the text, of a sign's height
 _RED, _AMBER, _GREEN = (214, 48, 49), (232, 160, 20), (22, 150, 84)
 _UNSURE, _TABLE, _FIELD = (58, 110, 220), (124, 77, 220), (0, 140, 160)
 
 Colour = tuple[int, int, int]
 Point = tuple[float, float]
+Rectangle = tuple[float, float, float, float]
+"""Left, top, right, bottom."""
 Font = ImageFont.FreeTypeFont | ImageFont.ImageFont
 
 
 @dataclass(frozen=True, slots=True)
 class _Box:
-    """One outline: its corners, colour, label, and whether it is a thin one without a wash."""
+    """One outline: its corners, colour, label, whether it is a thin one without a wash, and whether the label is a
+    name, which is longer than a number and must not hide others.
+    """
 
     corners: Sequence[Point]
     colour: Colour
     label: str = ""
     thin: bool = False
+    named: bool = False
 
 
 class Annotator:
@@ -67,7 +73,8 @@ def annotated(image: Image.Image, page: Page) -> Image.Image:
     """A copy of the upright page image, in colour and of the same size, with the page's boxes drawn.
 
     Lines are washed and outlined by confidence, from red over amber to green (blue where none is stated), and numbered;
-    words of 12 px and more are thin outlines; table cells are violet, fields teal with their names.
+    words of 12 px and more are thin outlines; table cells are violet, fields teal with their names, red where a check
+    digit does not hold.
     """
     boxes = list(_boxes(page, _scale(image, page)))
     height_px = median([_height_px(box) for box in boxes if not box.thin] or [20.0])
@@ -76,9 +83,12 @@ def annotated(image: Image.Image, page: Page) -> Image.Image:
     font = ImageFont.load_default(max(8.0, min(height_px * 0.5, max(image.size) / 60, 40.0)))
     labels = Image.new("RGBA", image.size, (255, 255, 255, 0))
     pen = ImageDraw.Draw(labels)
+    fields = [_extent(box.corners) for box in boxes if box.named]
     for box in boxes:
         if box.label:
-            _tag(pen, box, font, image.size)
+            tag = _tag(pen, box, font, image.size, fields if box.named else ())
+            if box.named:
+                fields.append(tag)
     return Image.alpha_composite(picture, labels).convert("RGB")
 
 
@@ -114,9 +124,18 @@ def _boxes(page: Page, scale: Point) -> Iterator[_Box]:
         for cell in table.cells:
             if corners := _corners(cell.polygon, scale):
                 yield _Box(corners, _TABLE)
-    for field in page.fields:
+    yield from _field_boxes(page.fields, scale)
+
+
+def _field_boxes(fields: Iterable[Field], scale: Point) -> Iterator[_Box]:
+    """One for each place: what is read from one place has one box with all names."""
+    places: dict[tuple[Point, ...], list[Field]] = {}
+    for field in fields:
         if corners := _corners(field.polygon, scale):
-            yield _Box(corners, _FIELD, field.name)
+            places.setdefault(tuple(corners), []).append(field)
+    for place, there in places.items():
+        doubted = any(field.check_digit == CHECK_DIGIT_INVALID for field in there)
+        yield _Box(place, _RED if doubted else _FIELD, ", ".join(field.name for field in there), named=True)
 
 
 def _corners(polygon: Polygon, scale: Point) -> list[Point]:
@@ -155,21 +174,56 @@ def _pillow_corners(box: _Box, fine: int) -> list[Point]:
     return [(x * fine - 0.5, y * fine - 0.5) for x, y in box.corners]
 
 
-def _tag(pen: ImageDraw.ImageDraw, box: _Box, font: Font, size: tuple[int, int]) -> None:
-    """A small sign before the text's beginning, whichever way it runs; above it where there is no room for that."""
-    (x0, y0), (x1, y1), (x3, y3) = box.corners[0], box.corners[1], box.corners[-1]
-    length = math.hypot(x1 - x0, y1 - y0) or 1.0
-    along_x, along_y = (x1 - x0) / length, (y1 - y0) / length
+def _tag(
+    pen: ImageDraw.ImageDraw, box: _Box, font: Font, size: tuple[int, int], taken: Sequence[Rectangle]
+) -> Rectangle:
+    """A small sign before the text's beginning, whichever way it runs; above or below it where there is no room for
+    that, or where it would hide what is ``taken``. Gives its place.
+    """
     left, top, right, bottom = pen.textbbox((0, 0), box.label, font=font)
     pad = max(1.0, (bottom - top) * 0.3)
     wide, high = right - left + 2 * pad, bottom - top + 2 * pad
-    away = abs(along_x) * wide / 2 + abs(along_y) * high / 2 + pad
-    x, y = (x0 + x3) / 2 - along_x * away - wide / 2, (y0 + y3) / 2 - along_y * away - high / 2
-    if not (0 <= x <= size[0] - wide and 0 <= y <= size[1] - high):
-        x, y = min(x0, x3), min(y0, y3) - high
-    x, y = min(max(0.0, x), max(0.0, size[0] - wide)), min(max(0.0, y), max(0.0, size[1] - high))
+    x, y = _tag_corner(box, (wide, high), size, taken)
     pen.rounded_rectangle((x, y, x + wide, y + high), radius=high / 4, fill=(*box.colour, 225))
     pen.text((x + pad - left, y + pad - top), box.label, font=font, fill=(255, 255, 255, 255))
+    return x, y, x + wide, y + high
+
+
+def _tag_corner(
+    box: _Box, tag: tuple[float, float], size: tuple[int, int], taken: Sequence[Rectangle]
+) -> tuple[float, float]:
+    """Where the top left corner of a sign of this width and height goes."""
+    wide, high = tag
+    own = _extent(box.corners)
+    free_x, free_y = max(0.0, size[0] - wide), max(0.0, size[1] - high)
+    x, y = _before(box, wide, high)
+    places = [(x, y)] if 0 <= x <= free_x and 0 <= y <= free_y else []
+    places += [(min(max(0.0, own[0]), free_x), min(max(0.0, y), free_y)) for y in (own[1] - high, own[3])]
+    others = [each for each in taken if _shared(each, own) < (own[2] - own[0]) * (own[3] - own[1])]  # nor what holds it
+    return min(places, key=lambda at: sum(_shared((*at, at[0] + wide, at[1] + high), each) for each in others))
+
+
+def _before(box: _Box, wide: float, high: float) -> Point:
+    (x0, y0), (x1, y1), (x3, y3) = box.corners[0], box.corners[1], box.corners[-1]
+    length = math.hypot(x1 - x0, y1 - y0) or 1.0
+    along_x, along_y = (x1 - x0) / length, (y1 - y0) / length
+    away = abs(along_x) * wide / 2 + abs(along_y) * high / 2 + high * _TAG_GAP
+    return (x0 + x3) / 2 - along_x * away - wide / 2, (y0 + y3) / 2 - along_y * away - high / 2
+
+
+def _extent(corners: Sequence[Point]) -> Rectangle:
+    return (
+        min(x for x, _ in corners),
+        min(y for _, y in corners),
+        max(x for x, _ in corners),
+        max(y for _, y in corners),
+    )
+
+
+def _shared(one: Rectangle, other: Rectangle) -> float:
+    """The area that two have in common."""
+    wide, high = min(one[2], other[2]) - max(one[0], other[0]), min(one[3], other[3]) - max(one[1], other[1])
+    return wide * high if wide > 0 and high > 0 else 0.0
 
 
 def _height_px(box: _Box) -> float:

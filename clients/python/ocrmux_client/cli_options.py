@@ -157,6 +157,15 @@ Annotate = Annotated[
     Path | None,
     typer.Option(metavar="DIR", help="Write each page with its boxes drawn here.", rich_help_panel=OUTPUT),
 ]
+Raw = Annotated[
+    bool,
+    typer.Option(
+        "--raw",
+        metavar=FLAG,
+        help="The provider's own answer too, as `raw_response` of JSONL records.",
+        rich_help_panel=OUTPUT,
+    ),
+]
 Resume = Annotated[
     bool,
     typer.Option(

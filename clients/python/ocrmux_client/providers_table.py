@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 
 from google.protobuf import json_format
 from rich.console import Group, RenderableType
@@ -28,6 +29,8 @@ _WANTS = {
     PagePreference.PAGE_PREFERENCE_BILEVEL: "bilevel",
 }
 """How it wants its pages, as preprocessing makes them."""
+_FEATURES = {Feature.FEATURE_TEXT: "text", Feature.FEATURE_TABLE: "table", Feature.FEATURE_ID_DOCUMENT: "id"}
+"""As ``--feature`` and the settings name them, in this order."""
 _LANGUAGES_SHOWN = 10
 _INDENT = 2
 
@@ -69,13 +72,13 @@ def _facts(provider: Provider) -> Table:
         table.add_row("why", Text(provider.state_detail))
     if provider.HasField("budget"):
         table.add_row("budget", Text(_budget(provider)))
-    for feature in provider.features:
+    for feature in sorted(provider.features, key=lambda feature: feature.feature):
         lines = [Text(_takes(feature)), Text(_load(feature))]
         if feature.price_per_unit:
             lines.append(Text(f"price {feature.price_per_unit:.6g} {feature.currency} a unit"))
         if feature.state not in (provider.state, ProviderState.PROVIDER_STATE_UNSPECIFIED):
             lines.insert(0, _feature_state(feature))
-        table.add_row(_words(Feature.Name(feature.feature), "FEATURE_"), Group(*lines))
+        table.add_row(_feature(feature.feature), Group(*lines))
     if provider.languages:
         table.add_row("languages", Text(_languages(list(provider.languages))))
     return table
@@ -84,8 +87,7 @@ def _facts(provider: Provider) -> Table:
 def _routes(routes: list[Route]) -> Table:
     table = _grid()
     for route in routes:
-        feature = _words(Feature.Name(route.feature), "FEATURE_")
-        table.add_row(Text(f"{route.name}, {feature}"), Text(_order(route)))
+        table.add_row(Text(f"{route.name}, {_feature(route.feature)}"), Text(_order(route)))
     return table
 
 
@@ -114,13 +116,26 @@ def _grid() -> Table:
 def _takes(feature: ProviderFeature) -> str:
     limits = feature.limits
     taken = [
-        f"≤ {limits.max_bytes / 2**20:g} MiB" if limits.max_bytes else "",
+        f"≤ {_mib(limits.max_bytes)} MiB" if limits.max_bytes else "",
         f"≤ {limits.max_pixels / 1e6:g} MP" if limits.max_pixels else "",
-        f"{limits.min_side_px or ''}–{limits.max_side_px or ''} px" if limits.max_side_px or limits.min_side_px else "",
+        _sides(limits.min_side_px, limits.max_side_px),
         f"aspect ≤ {limits.max_aspect:g}" if limits.max_aspect else "",
     ]
     wants = _WANTS.get(feature.page_preference, "")
     return f"images {', '.join(filter(None, taken)) or 'of any size'}{wants and f', {wants}'}"
+
+
+def _mib(size_bytes: int) -> str:
+    """To two places, never more than there are."""
+    return f"{math.floor(size_bytes / 2**20 * 100) / 100:g}"
+
+
+def _sides(least_px: int, most_px: int) -> str:
+    if least_px and most_px:
+        return f"{least_px}–{most_px} px"
+    if most_px:
+        return f"sides ≤ {most_px} px"
+    return f"sides ≥ {least_px} px" if least_px else ""
 
 
 def _load(feature: ProviderFeature) -> str:
@@ -151,6 +166,10 @@ def _languages(languages: list[str]) -> str:
     shown = ", ".join(languages[:_LANGUAGES_SHOWN])
     rest = len(languages) - _LANGUAGES_SHOWN
     return f"{shown} and {rest} more" if rest > 0 else shown
+
+
+def _feature(feature: Feature.ValueType) -> str:
+    return _FEATURES.get(feature) or _words(Feature.Name(feature), "FEATURE_")
 
 
 def _state(state: ProviderState.ValueType) -> str:

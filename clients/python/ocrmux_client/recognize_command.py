@@ -31,6 +31,8 @@ class RecognizeCommand:
         """Reads everything. Raises UsageProblem, ServicesNotRunning, OcrMuxError if nothing could start."""
         if self.resume and (self.out is None or self.output_format is not OutputFormat.JSONL):
             raise UsageProblem("--resume needs --format jsonl and --out FILE")
+        if self.order.config.include_raw_response and self.output_format is not OutputFormat.JSONL:
+            raise UsageProblem("--raw needs --format jsonl")
         pictures = self.files.pictures
         if pictures is not None and pictures.exists() and not pictures.is_dir():
             raise UsageProblem(f"--annotate {pictures} is no folder")

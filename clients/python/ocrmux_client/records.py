@@ -23,7 +23,8 @@ class PageRecord:
     """One page of one source. ``page_number`` is 0 for an error of the source as a whole.
 
     ``status`` is ``OK`` or the gRPC code's name; ``page`` is None on an error; ``page_count`` is None where it is not
-    known. ``steps`` is what preprocessing did, in order; ``measures`` what it measured, or None.
+    known. ``steps`` is what preprocessing did, in order; ``measures`` what it measured, or None. ``raw_response`` is
+    the provider's own answer, empty where it was not wanted or there is none.
     """
 
     source: str
@@ -36,6 +37,7 @@ class PageRecord:
     provenance: Provenance
     steps: tuple[AppliedStep, ...]
     measures: PageMeasures | None
+    raw_response: bytes = b""
 
     @classmethod
     def of(cls, source: str, answer: PageAnswer) -> PageRecord:
@@ -58,6 +60,7 @@ class PageRecord:
             provenance=answer.provenance,
             steps=tuple(answer.steps),
             measures=answer.measures if answer.HasField("measures") else None,
+            raw_response=answer.raw_response,
         )
 
     @property
@@ -112,6 +115,8 @@ class PageRecord:
             "steps": steps_json(self.steps),
             "measures": None if self.measures is None else measured_json(self.measures),
         }
+        if self.raw_response:
+            record["raw_response"] = self.raw_response.decode(errors="replace")
         if not self.ok:
             record["message"] = self.message
         return record

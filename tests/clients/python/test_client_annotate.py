@@ -8,7 +8,7 @@ import pillow_heif
 import pytest
 from PIL import Image
 
-from ocrmux.ocr.v1.document_pb2 import Block, Line, Page, Word
+from ocrmux.ocr.v1.document_pb2 import CHECK_DIGIT_INVALID, Block, Field, Line, Page, Word
 from ocrmux.ocr.v1.geometry_pb2 import Point, Polygon, Size
 from ocrmux_client.annotate import Annotator, annotated, confidence_colour
 from ocrmux_client.page_pictures import NotDrawable, page_picture
@@ -223,3 +223,33 @@ def test_a_page_that_the_file_does_not_have_is_told(tmp_path: Path) -> None:
             page_picture(tmp_path / name, number, Size(width=size[0], height=size[1]))
     with pytest.raises(NotDrawable, match="no size"):
         page_picture(tmp_path / "one.pdf", 1, Size())
+
+
+def test_a_field_whose_check_digit_does_not_hold_is_red() -> None:
+    """So is the box of all that stands at its place; others are teal."""
+    good, bad = box(150, 40, 100, 40), box(150, 140, 100, 40)
+    fields = [
+        Field(name="name", polygon=good),
+        Field(name="card_type", polygon=bad),
+        Field(name="card_number", polygon=bad, check_digit=CHECK_DIGIT_INVALID),
+    ]
+    drawn = annotated(
+        Image.new("RGB", (400, 300), "white"), Page(number=1, size=Size(width=400, height=300), fields=fields)
+    )
+    seen = [[drawn.getpixel((200, y + dy)) for dy in (-1, 0, 1)] for y in (40, 140)]
+    assert any(isinstance(pixel, tuple) and pixel[2] > pixel[0] + 80 for pixel in seen[0])
+    assert any(isinstance(pixel, tuple) and pixel[0] > pixel[2] + 80 for pixel in seen[1])
+
+
+def test_a_fields_name_hides_no_other_field() -> None:
+    """A name that would stand on the field before its own goes above; that field shows nothing but its wash."""
+    fields = [
+        Field(name="a", polygon=box(100, 100, 140, 30)),
+        Field(name="document_number", polygon=box(242, 100, 140, 30)),
+    ]
+    drawn = annotated(
+        Image.new("RGB", (400, 200), "white"), Page(number=1, size=Size(width=400, height=200), fields=fields)
+    )
+    inside = {drawn.getpixel((x, y)) for x in range(105, 235) for y in range(105, 125)}
+    assert len(inside) == 1
+    assert drawn.getpixel((255, 97)) != (255, 255, 255)

@@ -227,6 +227,24 @@ async def test_a_locked_document_is_told_with_what_opens_it(tmp_path: Path) -> N
     assert {item.password for item in plan.items} == {"wrong"}
 
 
+async def test_raw_asks_for_the_providers_own_answer(tmp_path: Path) -> None:
+    """It stands in the record; a format that has no place for it is bad usage."""
+    (tmp_path / "a.png").write_bytes(b"content")
+
+    def answered(request_id: str, content: bytes) -> list[PageAnswer]:
+        answer = pages_of(request_id, content)[0]
+        answer.raw_response = b'{"code": 0}'
+        return [answer]
+
+    plan = StubPlan(pages_of=answered)
+    async with stub_preprocess(plan) as target:
+        ended = await ocrmux("recognize", tmp_path / "a.png", "--raw", "--target", target)
+        refused = await ocrmux("recognize", tmp_path / "a.png", "--raw", "--format", "txt", "--target", target)
+    assert json.loads(ended.out)["raw_response"] == '{"code": 0}'
+    assert [config.recognition.include_raw_response for config in plan.configs] == [True]
+    assert (refused.status, refused.err) == (2, "ocrmux: --raw needs --format jsonl\n")
+
+
 async def test_the_help_names_the_profiles() -> None:
     """A person need not look them up."""
     ended = await ocrmux("recognize", "--help", env=os.environ | {"COLUMNS": "160"})

@@ -80,6 +80,14 @@ def test_a_jsonl_record_has_every_field_of_the_contract() -> None:
     assert (cell["row"], cell["column"]) == (0, 0)
 
 
+def test_a_record_has_the_providers_own_answer_where_it_came() -> None:
+    """As text, what is no UTF-8 marked; without one the key is not there."""
+    answer = PageAnswer(page=1, last_page=True, document=Document(pages=[text_page(1, "x")]))
+    assert "raw_response" not in json.loads(PageRecord.of("a", answer).as_line())
+    answer.raw_response = '{"词": 1}'.encode() + b"\xff"
+    assert json.loads(PageRecord.of("a", answer).as_line())["raw_response"] == '{"词": 1}\ufffd'
+
+
 def test_a_record_tells_what_was_measured_and_done() -> None:
     """Steps in order with their parameters; measures by name, null where they could not be told or nothing was."""
     answer = PageAnswer(page=1, last_page=True, document=Document(pages=[text_page(1, "x")]))
@@ -133,6 +141,13 @@ def test_text_tells_fields_and_whether_their_check_digit_holds() -> None:
     text = text_of(OutputFormat.TXT, record_of(identity_page()))
     assert "id_number  11010519491231002X  (check digit holds)\n" in text
     assert "birth      1949-12-31  [1949年12月31日]  (CHECK DIGIT DOES NOT HOLD)\n" in text
+
+
+def test_text_keeps_the_lines_of_a_field_under_each_other() -> None:
+    """A machine-readable zone stands in one column, and its printed form below it where that differs."""
+    zone = Field(name="mrz", raw_value="AB0\nCD", normalized_value="ABO\nCD", check_digit=CHECK_DIGIT_VALID)
+    text = text_of(OutputFormat.TXT, record_of(Page(number=1, fields=[zone])))
+    assert "\nmrz  ABO\n     CD\n     [AB0\n     CD]  (check digit holds)\n" in text
 
 
 def test_an_empty_page_says_so_in_text() -> None:

@@ -45,6 +45,25 @@ def test_a_feature_that_is_not_served_says_why() -> None:
     )
 
 
+def test_limits_are_round_and_never_more_than_they_are() -> None:
+    """Megabytes to two places, cut; a limit of one end only says which; features have the order of --feature."""
+    limits = [
+        gateway_pb2.ImageLimits(max_bytes=10_000_000, max_side_px=8192),
+        gateway_pb2.ImageLimits(max_bytes=4 << 20, min_side_px=50),
+        gateway_pb2.ImageLimits(min_side_px=15, max_side_px=4096),
+    ]
+    numbers = (recognition_pb2.FEATURE_ID_DOCUMENT, TABLE, TEXT)
+    features = [
+        gateway_pb2.ProviderFeature(feature=number, limits=each) for number, each in zip(numbers, limits, strict=True)
+    ]
+    lines = shown(gateway_pb2.ListProvidersResponse(providers=[gateway_pb2.Provider(name="cloud", features=features)]))
+    assert [line for line in lines if "images" in line] == [
+        "  text   images 15–4096 px",
+        "  table  images ≤ 4 MiB, sides ≥ 50 px",
+        "  id     images ≤ 9.53 MiB, sides ≤ 8192 px",
+    ]
+
+
 def test_a_provider_that_rests_for_everything_says_so_once() -> None:
     """What is the same for the provider and its features is not repeated."""
     provider = gateway_pb2.Provider(

@@ -19,7 +19,7 @@ import uvloop
 from rpc_runtime.memory import set_start_aside
 from tests.fakes.standin.server import StandIn
 from tests.fakes.standin.settings import StandInSettings
-from tests.fakes.standin.vendors.every import vendor_of
+from tests.fakes.standin.vendors.every import VENDORS, vendor_of
 
 
 async def run() -> None:
@@ -32,7 +32,10 @@ async def run() -> None:
         os.setpriority(os.PRIO_PROCESS, 0, -15)
     host, _, port = os.environ.get("STANDIN_LISTEN", "127.0.0.1:0").rpartition(":")
     settings = StandInSettings().changed(json.loads(os.environ.get("STANDIN_SETTINGS", "{}")))
-    stand_in = StandIn(vendor_of(os.environ.get("STANDIN_VENDOR", "baidu")), settings)
+    name = os.environ.get("STANDIN_VENDOR", "baidu")
+    if name not in VENDORS:
+        raise SystemExit(f"no stand-in is named {name!r}; there are {', '.join(sorted(VENDORS))}")
+    stand_in = StandIn(vendor_of(name), settings)
     bound = await stand_in.serve(host, int(port), keep_alive_s=float(os.environ.get("STANDIN_KEEP_ALIVE_S", "75")))
     set_start_aside()  # a full garbage collection would date arrivals tens of milliseconds late
     announce(f"{bound[0]}:{bound[1]}")

@@ -52,12 +52,13 @@ def _content(page: Page) -> Iterator[str]:
         yield _aligned(table)
     width = max((cell_len(field.name) for field in page.fields), default=0)
     for field in page.fields:
-        yield f"{field.name:<{width}}  {_value(field)}"
+        yield f"{field.name:<{width}}  {_value(field)}".replace("\n", "\n" + " " * (width + 2))
 
 
 def _value(field: Field) -> str:
     value = field.normalized_value or field.raw_value
-    raw = f"  [{field.raw_value}]" if field.raw_value not in {"", value} else ""
+    gap = "\n" if "\n" in value else "  "
+    raw = f"{gap}[{field.raw_value}]" if field.raw_value not in {"", value} else ""
     return f"{value}{raw}{_CHECKS.get(field.check_digit, '')}"
 
 
