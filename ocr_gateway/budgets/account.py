@@ -40,7 +40,8 @@ class Account:
     def spent(self, what: str, again_in_s: float) -> AccountSpent:
         """The error where too little is left of ``units`` or ``cost``."""
         limit = self.budget.units_per_day if what == "units" else self.budget.cost_per_day
-        return AccountSpent(self.name, f"of {limit:g} a day ({what}) too little is left", again_in_s)
+        words = f"too little is left of the day's {limit:g}{' units' if what == 'units' else ' in money'}"
+        return AccountSpent(self.name, f"{words}; ask again in {_duration(again_in_s)}", again_in_s)
 
     def add(self, amount: Amount, wall_s: float) -> None:
         """Counts what this process has spent; below 0 what it has not spent after all."""
@@ -85,3 +86,11 @@ def admit(
 def _whole(limit: float) -> int:
     """In millionths; 0 is no limit, so the least of one is a millionth."""
     return max(1, math.floor(round(limit * MILLION, 3))) if limit else 0
+
+
+def _duration(seconds: float) -> str:
+    """In the unit that people would use."""
+    for unit, length_s in (("h", 3600.0), ("min", 60.0)):
+        if seconds >= length_s:
+            return f"{seconds / length_s:.1f} {unit}"
+    return f"{seconds:.1f} s"

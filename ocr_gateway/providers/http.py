@@ -30,6 +30,7 @@ class HttpFault(enum.Enum):
     """Why there is no answer."""
 
     TIMED_OUT = "timed out"
+    NOT_CONNECTED = "cannot connect"
     CONNECTION_LOST = "connection lost"
     MALFORMED = "malformed answer"
     TOO_LARGE = "answer too large"
@@ -267,16 +268,16 @@ def _failure(error: Exception, *, closed: bool) -> HttpFailure:
         return HttpFailure(HttpFault.CONNECTION_LOST, "the client is closed")
     match error:
         case aiohttp.ClientConnectorDNSError():
-            return HttpFailure(HttpFault.CONNECTION_LOST, "the host's name is not resolved", may_have_been_sent=False)
+            return HttpFailure(HttpFault.NOT_CONNECTED, "the host's name is not resolved", may_have_been_sent=False)
         case aiohttp.ClientConnectorCertificateError() | aiohttp.ClientConnectorSSLError():
             return HttpFailure(
-                HttpFault.CONNECTION_LOST,
+                HttpFault.NOT_CONNECTED,
                 "TLS is refused, or the certificate is not trusted",
                 may_have_been_sent=False,
             )
         case aiohttp.ClientConnectorError():
             return HttpFailure(
-                HttpFault.CONNECTION_LOST, error.os_error.strerror or "it cannot be made", may_have_been_sent=False
+                HttpFault.NOT_CONNECTED, error.os_error.strerror or "it cannot be made", may_have_been_sent=False
             )
         case aiohttp.ServerDisconnectedError():
             return HttpFailure(HttpFault.CONNECTION_LOST, "the server closed it without an answer")

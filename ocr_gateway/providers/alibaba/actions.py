@@ -15,6 +15,7 @@ from ocr_gateway.providers.remote.dialect import DOCUMENT_FIELD, OPTIONS_FIELD
 
 ACTION_OPTION = "action"
 TEXT_ACTIONS = ("RecognizeGeneral", "RecognizeAdvanced")
+TABLE_ACTION = "RecognizeTableOcr"
 LIMITS = ImageLimits(
     max_bytes=10_000_000,  # the body is the image as it is
     max_side_px=8192,
@@ -60,7 +61,7 @@ _ALL = (
             ),
         },
     ),
-    Action("RecognizeTableOcr", _switches("NeedRotate", "LineLess", "SkipDetection", "IsHandWriting")),
+    Action(TABLE_ACTION, _switches("NeedRotate", "LineLess", "SkipDetection", "IsHandWriting")),
     Action("RecognizeIdcard", _switches("OutputFigure", "OutputQualityInfo", "Llm_rec")),
     Action("RecognizeBusinessLicense"),
     Action("RecognizeBankCard"),
@@ -86,7 +87,7 @@ def action_of(call: ProviderCall, text_action: str) -> Action:
                     OPTIONS_FIELD, f"{ACTION_OPTION} must be one of {', '.join(TEXT_ACTIONS)}, not {name!r}"
                 )
         case Feature.TABLE:
-            name = "RecognizeTableOcr"
+            name = TABLE_ACTION
         case Feature.ID_DOCUMENT:
             document = call.document or IdDocument.IDENTITY_CARD
             if document not in DOCUMENT_ACTIONS:

@@ -8,7 +8,7 @@ from typing import Any
 
 from ocr_gateway.errors import ImageTooLargeBytes
 from ocr_gateway.model import Feature, IdDocument, Page, ProviderCall, ProviderDescription, ProviderResult
-from ocr_gateway.providers.alibaba.actions import LIMITS, action_of
+from ocr_gateway.providers.alibaba.actions import LIMITS, TABLE_ACTION, action_of
 from ocr_gateway.providers.alibaba.errors import ERRORS
 from ocr_gateway.providers.alibaba.pages import table_page, text_page
 from ocr_gateway.providers.alibaba.papers import fields_of
@@ -60,8 +60,8 @@ class AlibabaDialect(Dialect):
 
     @property
     def model(self) -> str:
-        """The API's version, and the action that reads text."""
-        return f"{self._text_action}/{VERSION}"
+        """The API's version, and the actions for text and tables."""
+        return f"{self._text_action},{TABLE_ACTION}/{VERSION}"
 
     def check(self, call: ProviderCall) -> None:
         """Raises FieldInvalid for what the call's action does not have."""

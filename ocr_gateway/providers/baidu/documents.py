@@ -7,7 +7,8 @@ from typing import Any
 
 from ocr_gateway.identity.field_names import FieldName
 from ocr_gateway.identity.fields import make_field, make_period
-from ocr_gateway.model import Field
+from ocr_gateway.model import Field, IdDocument
+from ocr_gateway.providers.remote.documents import in_order
 from ocr_gateway.providers.remote.places import box_polygon
 from ocr_gateway.providers.remote.values import member, optional_text, text
 
@@ -58,18 +59,24 @@ def id_card_fields(said: dict[str, Any]) -> tuple[Field, ...]:
     stated = _stated(said)
     if said.get("image_status") in _NO_ID_CARD:
         return ()
-    return tuple(field for key, name in _ID_CARD.items() if key in stated for field in _fields(name, stated[key]))
+    return in_order(
+        IdDocument.IDENTITY_CARD,
+        (field for key, name in _ID_CARD.items() if key in stated for field in _fields(name, stated[key])),
+    )
 
 
 def business_licence_fields(said: dict[str, Any]) -> tuple[Field, ...]:
     """Those that the licence states. Raises ValueError for an answer of another shape."""
     stated = _stated(said)
-    fields: dict[str, Field] = {}
-    for key, name in _BUSINESS_LICENCE.items():
-        if key in stated:
-            for field in _fields(name, stated[key], is_period=key == _PERIOD):
-                fields.setdefault(field.name, field)
-    return tuple(fields.values())
+    return in_order(
+        IdDocument.BUSINESS_LICENCE,
+        (
+            field
+            for key, name in _BUSINESS_LICENCE.items()
+            if key in stated
+            for field in _fields(name, stated[key], is_period=key == _PERIOD)
+        ),
+    )
 
 
 def bank_card_fields(said: dict[str, Any]) -> tuple[Field, ...]:
@@ -83,7 +90,7 @@ def bank_card_fields(said: dict[str, Any]) -> tuple[Field, ...]:
     kind = stated.get("bank_card_type")
     if isinstance(kind, int) and not isinstance(kind, bool) and kind in _CARD_TYPES:
         fields.append(make_field(FieldName.CARD_TYPE, str(kind), None, None, normalized=_CARD_TYPES[kind]))
-    return tuple(field for field in fields if field is not None)
+    return in_order(IdDocument.BANK_CARD, fields)
 
 
 def _stated(said: dict[str, Any]) -> Mapping[str, Any]:

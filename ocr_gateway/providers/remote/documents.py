@@ -21,10 +21,16 @@ def registration_field(raw: str, confidence: float | None, polygon: Polygon | No
 
 
 def in_order(document: IdDocument, fields: Iterable[Field | None]) -> tuple[Field, ...]:
-    """The fields that there are, each name once, in the order in which the document's are answered."""
+    """The fields that there are, each name once, in the order in which the document's are answered.
+
+    Where there are any and none says which document it is, that is the one that was asked for.
+    """
     by_name: dict[str, Field] = {}
     for field in fields:
         if field is not None:
             by_name.setdefault(field.name, field)
+    kind = make_field(FieldName.DOCUMENT_TYPE, document.value, None, None)
+    if by_name and kind is not None:
+        by_name.setdefault(kind.name, kind)
     places = {name: place for place, name in enumerate(FIELDS_OF[document])}
     return tuple(sorted(by_name.values(), key=lambda field: places.get(FieldName(field.name), len(places))))

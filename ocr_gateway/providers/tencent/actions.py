@@ -18,6 +18,7 @@ from ocr_gateway.providers.remote.json_body import raw_bytes_within
 
 ACTION_OPTION = "action"
 TEXT_ACTIONS = ("GeneralBasicOCR", "GeneralAccurateOCR")
+TABLE_ACTION = "RecognizeTableAccurateOCR"
 MAX_BODY_BYTES = 10_000_000
 _BODY_BESIDE_IMAGE_BYTES = 4096
 _MAX_LICENCE_BASE64 = 7_000_000
@@ -109,7 +110,7 @@ _ALL = (
         languages=_MANY_LANGUAGES,
     ),
     Action(
-        "RecognizeTableAccurateOCR",
+        TABLE_ACTION,
         _limits(_IMAGES, _MAX_BYTES, _MAX_TABLE_ASPECT),
         {"UseNewModel": SWITCH},
     ),
@@ -166,7 +167,7 @@ def action_of(call: ProviderCall, text_action: str) -> Action:
                     OPTIONS_FIELD, f"{ACTION_OPTION} must be one of {', '.join(TEXT_ACTIONS)}, not {name!r}"
                 )
         case Feature.TABLE:
-            name = "RecognizeTableAccurateOCR"
+            name = TABLE_ACTION
         case Feature.ID_DOCUMENT:
             document = call.document or IdDocument.IDENTITY_CARD
             if document not in DOCUMENT_ACTIONS:
@@ -182,6 +183,6 @@ def limits_of(feature: Feature, text_action: str) -> ImageLimits:
         case Feature.TEXT:
             return ACTIONS[text_action].limits
         case Feature.TABLE:
-            return ACTIONS["RecognizeTableAccurateOCR"].limits
+            return ACTIONS[TABLE_ACTION].limits
         case Feature.ID_DOCUMENT:  # the licence's are the narrowest
             return ACTIONS["BizLicenseOCR"].limits

@@ -13,7 +13,7 @@ from ocr_gateway.providers.remote.dialect import Dialect, Request, status_refusa
 from ocr_gateway.providers.remote.json_body import image_mark, json_with_images
 from ocr_gateway.providers.remote.meanings import Meaning, Refusal
 from ocr_gateway.providers.remote.values import member, optional_text
-from ocr_gateway.providers.tencent.actions import action_of
+from ocr_gateway.providers.tencent.actions import TABLE_ACTION, action_of
 from ocr_gateway.providers.tencent.errors import ERRORS
 from ocr_gateway.providers.tencent.pages import table_page, text_page
 from ocr_gateway.providers.tencent.papers import fields_of
@@ -56,8 +56,8 @@ class TencentDialect(Dialect):
 
     @property
     def model(self) -> str:
-        """The API's version, and the action that reads text."""
-        return f"{self._text_action}/{VERSION}"
+        """The API's version, and the actions for text and tables."""
+        return f"{self._text_action},{TABLE_ACTION}/{VERSION}"
 
     def check(self, call: ProviderCall) -> None:
         """Raises FieldInvalid for what the call's action does not have."""

@@ -17,6 +17,7 @@ from ocr_gateway.providers.alibaba.dialect import AlibabaDialect
 from ocr_gateway.providers.alibaba.settings import AlibabaSettings, build_alibaba
 from ocr_gateway.providers.http import HttpAnswer
 from ocr_gateway.providers.remote.provider import RemoteProvider
+from tests.fakes.document_fields import fields_of_document
 from tests.fakes.mangled_json import mangled
 from tests.fakes.standin.settings import StandInSettings
 from tests.fakes.standin.subjects import BANK_CARD, BUSINESS_LICENCE, ID_CARD_FRONT
@@ -218,7 +219,7 @@ def test_no_table_is_none() -> None:
 )
 def test_documents_have_canonical_fields(action: str, document: IdDocument | None, wanted: dict[str, str]) -> None:
     """Names and normalised values, with places and confidences."""
-    fields = page_of(documented(action), Feature.ID_DOCUMENT, document).fields
+    fields = fields_of_document(page_of(documented(action), Feature.ID_DOCUMENT, document))
     found = {field.name: field.normalized_value for field in fields}
     assert found == {name: value for name, value in wanted.items() if name != "registration_date"}
     assert all(field.polygon is not None and field.confidence == 0.99 for field in fields)
@@ -230,7 +231,7 @@ def test_both_sides_of_an_identity_card_are_one_document() -> None:
     """Each side has its own image; neither need be there."""
     face = {"data": {"name": "张三"}, "prism_keyValueInfo": [{"key": "name", "valueProb": 88, "valuePos": pos(BOX)}]}
     back = {"data": {"issueAuthority": "甲", "validPeriod": "2020.01.31-长期"}, "orgWidth": 400, "orgHeight": 200}
-    fields = page_of({"data": {"face": face, "back": back}}, Feature.ID_DOCUMENT).fields
+    fields = fields_of_document(page_of({"data": {"face": face, "back": back}}, Feature.ID_DOCUMENT))
     assert [(field.name, field.normalized_value) for field in fields] == [
         ("name", "张三"), ("issuing_authority", "甲"), ("valid_from", "2020-01-31"), ("valid_until", ""),
     ]  # fmt: skip
@@ -241,7 +242,7 @@ def test_both_sides_of_an_identity_card_are_one_document() -> None:
 def test_a_licence_without_an_end_has_none() -> None:
     """29991231 is Alibaba's word for it, where there is no period in one piece."""
     data = {"data": {"validFromDate": "20170104", "validToDate": "29991231", "creditCode": "110108000000016"}}
-    fields = page_of(data, Feature.ID_DOCUMENT, IdDocument.BUSINESS_LICENCE).fields
+    fields = fields_of_document(page_of(data, Feature.ID_DOCUMENT, IdDocument.BUSINESS_LICENCE))
     assert {field.name: field.normalized_value for field in fields} == {
         "registration_number": "110108000000016", "valid_from": "2017-01-04", "valid_until": "",
     }  # fmt: skip
@@ -250,7 +251,7 @@ def test_a_licence_without_an_end_has_none() -> None:
 def test_a_bank_cards_names_may_be_chinese() -> None:
     """As in a sample of the vendor's."""
     data = {"data": {"银行": "交通银行", "银行卡号": "6225880123456783", "有效期至": "2024/12", "卡种": "CC"}}
-    fields = page_of(data, Feature.ID_DOCUMENT, IdDocument.BANK_CARD).fields
+    fields = fields_of_document(page_of(data, Feature.ID_DOCUMENT, IdDocument.BANK_CARD))
     assert {field.name: field.normalized_value for field in fields} == {
         "bank_name": "交通银行", "card_number": "6225880123456783", "valid_until": "2024-12", "card_type": "credit",
     }  # fmt: skip
@@ -347,6 +348,6 @@ def test_what_there_is_not_is_refused(asked: ProviderCall, field: str) -> None:
 def test_the_model_tells_what_was_chosen() -> None:
     """It is a part of the cache's key."""
     assert (DIALECT.model, dialect(features={"text": {"action": "RecognizeAdvanced"}}).model) == (
-        "RecognizeGeneral/2021-07-07",
-        "RecognizeAdvanced/2021-07-07",
+        "RecognizeGeneral,RecognizeTableOcr/2021-07-07",
+        "RecognizeAdvanced,RecognizeTableOcr/2021-07-07",
     )

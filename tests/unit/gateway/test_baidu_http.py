@@ -178,7 +178,7 @@ async def test_redirects_are_answers() -> None:
 
 
 async def test_a_server_without_tls_is_refused() -> None:
-    """Where TLS is asked for, an answer in the clear fails as a lost connection."""
+    """Where TLS is asked for, an answer in the clear is no connection."""
 
     async def behave(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         await reader.read(1)
@@ -188,7 +188,7 @@ async def test_a_server_without_tls_is_refused() -> None:
     async with server(behave) as url:
         with pytest.raises(HttpFailure, match="TLS") as failure:
             await post(url.replace("http:", "https:"))
-    assert failure.value.fault is HttpFault.CONNECTION_LOST
+    assert failure.value.fault is HttpFault.NOT_CONNECTED
 
 
 @pytest.mark.skipif(shutil.which("openssl") is None, reason="the openssl program is not installed")
@@ -203,18 +203,18 @@ async def test_an_untrusted_certificate_is_refused(tmp_path: Path) -> None:
     async with server(behave, tls=self_signed(tmp_path)) as url:
         with pytest.raises(HttpFailure, match="TLS") as failure:
             await post(url.replace("http:", "https:"))
-    assert failure.value.fault is HttpFault.CONNECTION_LOST
+    assert failure.value.fault is HttpFault.NOT_CONNECTED
     assert requests == []
 
 
-async def test_nobody_listening_is_a_lost_connection() -> None:
+async def test_where_nobody_listens_there_is_no_connection() -> None:
     """And so is a host that has no address."""
     async with server(answering(GOOD)) as url:
         pass
     for address in (url, "http://no-such-host.invalid/?access_token=SECRET"):
         with pytest.raises(HttpFailure) as failure:
             await post(address)
-        assert failure.value.fault is HttpFault.CONNECTION_LOST
+        assert failure.value.fault is HttpFault.NOT_CONNECTED
         assert "SECRET" not in str(failure.value)
 
 

@@ -20,6 +20,7 @@ from ocr_gateway.providers.baidu.form import encode_form
 from ocr_gateway.providers.baidu.pages import page_of
 from ocr_gateway.providers.remote.meanings import Meaning
 from ocr_gateway.providers.remote.values import parse_object
+from tests.fakes.document_fields import fields_of_document
 
 BOX = {"left": 10, "top": 20, "width": 100, "height": 30}
 # The corners of BOX clockwise from the text's top left, by the quarters that the image stands turned counter-clockwise.
@@ -239,7 +240,7 @@ def test_fields_of_an_identity_card_are_normalised() -> None:
     stated = {"姓名": " 张 三", "性别": "男", "出生": "19990230", "公民身份号码": "11010519491231002x", "民族": ""}
     words = {key: {"words": value, "location": BOX} for key, value in stated.items()}
     words |= {"签发日期": {"words": "2020年1月31日"}, "失效日期": {"words": "长期"}}
-    fields = page_of({"words_result": words}, "idcard", 200, 100).fields
+    fields = fields_of_document(page_of({"words_result": words}, "idcard", 200, 100))
     assert [(field.name, field.normalized_value, field.check_digit) for field in fields] == [
         ("name", "张三", CheckDigit.NOT_APPLICABLE),
         ("sex", "M", CheckDigit.NOT_APPLICABLE),
@@ -265,7 +266,7 @@ def test_fields_of_an_identity_card_are_normalised() -> None:
 def test_what_is_no_identity_card_has_no_fields(status: str, names: list[str]) -> None:
     """It is no error of Baidu's: image_status says it. What was read on a poor picture of one stays."""
     answer = {"words_result": {"姓名": {"words": "张三"}}, "image_status": status}
-    assert [field.name for field in page_of(answer, "idcard", 200, 100).fields] == names
+    assert [field.name for field in fields_of_document(page_of(answer, "idcard", 200, 100))] == names
 
 
 @pytest.mark.parametrize(
@@ -285,15 +286,15 @@ def test_a_business_licences_period_has_two_ends(stated: dict[str, str], period:
     fields = page_of(
         {"words_result": {key: {"words": value} for key, value in stated.items()}}, "business_license", 9, 9
     )
-    assert {field.name.removeprefix("valid_"): field.normalized_value for field in fields.fields} == period
-    assert len(fields.fields) == len(period)
+    assert {field.name.removeprefix("valid_"): field.normalized_value for field in fields_of_document(fields)} == period
+    assert len(fields_of_document(fields)) == len(period)
 
 
 def test_what_a_business_licence_does_not_state_is_left_out() -> None:
     """Baidu says 无, at -1, where nothing is printed."""
     nothing = {"words": "无", "location": {"left": -1, "top": -1, "width": 0, "height": 0}}
     stated = {"单位名称": {"words": "北京样例科技有限公司", "location": BOX}, "证件编号": nothing, "组成形式": nothing}
-    (field,) = page_of({"words_result": stated}, "business_license", 200, 100).fields
+    (field,) = fields_of_document(page_of({"words_result": stated}, "business_license", 200, 100))
     assert (field.name, field.polygon) == ("company_name", BOX_CORNERS[0])
 
 
@@ -301,7 +302,7 @@ def test_what_a_business_licence_does_not_state_is_left_out() -> None:
 def test_fields_of_a_bank_card(kind: int, word: str) -> None:
     """Its type is a number."""
     said = {"bank_card_number": "6225 8801 2345 6783", "valid_date": "07/29", "bank_card_type": kind, "bank_name": ""}
-    fields = page_of({"result": said}, "bankcard", 200, 100).fields
+    fields = fields_of_document(page_of({"result": said}, "bankcard", 200, 100))
     assert {field.name: field.normalized_value for field in fields} == {
         "card_number": "6225880123456783", "valid_until": "2029-07", "card_type": word,
     }  # fmt: skip

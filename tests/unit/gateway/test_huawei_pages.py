@@ -17,6 +17,7 @@ from ocr_gateway.providers.http import HttpAnswer
 from ocr_gateway.providers.huawei.dialect import HuaweiDialect
 from ocr_gateway.providers.huawei.settings import HuaweiSettings, build_huawei
 from ocr_gateway.providers.remote.provider import RemoteProvider
+from tests.fakes.document_fields import fields_of_document
 from tests.fakes.mangled_json import mangled
 from tests.fakes.standin.settings import StandInSettings
 from tests.fakes.standin.subjects import BANK_CARD, BUSINESS_LICENCE, ID_CARD_BACK, ID_CARD_FRONT
@@ -150,7 +151,7 @@ def test_documents_have_canonical_fields(
 ) -> None:
     """Names and normalised values, with the places and confidences that the service states of each."""
     said = documented(action, return_text_location=True, **options)
-    fields = page_of(said["result"], Feature.ID_DOCUMENT, document).fields
+    fields = fields_of_document(page_of(said["result"], Feature.ID_DOCUMENT, document))
     assert {field.name: field.normalized_value for field in fields} == wanted
     assert all((field.polygon is None) == (action == "business-license") for field in fields)
     assert all((field.confidence is None) == (action == "id-card") for field in fields)
@@ -160,7 +161,9 @@ def test_documents_have_canonical_fields(
 
 def test_a_bank_card_may_state_when_it_was_issued() -> None:
     """Then it is valid from that month."""
-    fields = page_of({"issue_date": "05/22", "expiry_date": "05/32"}, Feature.ID_DOCUMENT, IdDocument.BANK_CARD).fields
+    fields = fields_of_document(
+        page_of({"issue_date": "05/22", "expiry_date": "05/32"}, Feature.ID_DOCUMENT, IdDocument.BANK_CARD)
+    )
     assert {field.name: field.normalized_value for field in fields} == {
         "valid_from": "2022-05", "valid_until": "2032-05",
     }  # fmt: skip

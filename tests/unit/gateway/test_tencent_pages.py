@@ -19,6 +19,7 @@ from ocr_gateway.providers.remote.provider import RemoteProvider
 from ocr_gateway.providers.tencent.dialect import TencentDialect
 from ocr_gateway.providers.tencent.errors import ERRORS
 from ocr_gateway.providers.tencent.settings import TencentSettings, build_tencent
+from tests.fakes.document_fields import fields_of_document
 from tests.fakes.mangled_json import mangled
 from tests.fakes.standin.settings import StandInSettings
 from tests.fakes.standin.subjects import BANK_CARD, BUSINESS_LICENCE, ID_CARD_BACK, ID_CARD_FRONT
@@ -198,7 +199,7 @@ def test_documents_have_canonical_fields(
     """Names and normalised values, without places and confidences, which Tencent does not state."""
     (result,) = DIALECT.results(documented(action, **options), [call(Feature.ID_DOCUMENT, document)])
     assert isinstance(result, ProviderResult)
-    fields = result.page.fields
+    fields = fields_of_document(result.page)
     assert {field.name: field.normalized_value for field in fields} == wanted
     assert all(field.polygon is None and field.confidence is None for field in fields)
     checked = {field.name for field in fields if field.check_digit is CheckDigit.VALID}
@@ -212,7 +213,7 @@ def test_an_old_licence_has_a_registration_number() -> None:
         "Type": "戊", "Period": "2016年5月3日至长期", "ComposingForm": "个人经营", "SetDate": "2016年05月03日",
         "RegistrationDate": "2018年3月5日", "SerialNumber": "1234", "RegistrationAuthority": "己", "Title": "营业执照",
     }  # fmt: skip
-    fields = page_of(said, Feature.ID_DOCUMENT, IdDocument.BUSINESS_LICENCE).fields
+    fields = fields_of_document(page_of(said, Feature.ID_DOCUMENT, IdDocument.BUSINESS_LICENCE))
     found = {field.name: field.normalized_value for field in fields}
     assert found == {
         "registration_number": "110108000000016", "certificate_number": "1234", "company_name": "甲",
@@ -224,7 +225,7 @@ def test_an_old_licence_has_a_registration_number() -> None:
 
 def test_the_banks_code_is_not_in_its_name() -> None:
     """It stays in the raw value."""
-    fields = page_of({"BankInfo": "招商银行(03080000)"}, Feature.ID_DOCUMENT, IdDocument.BANK_CARD).fields
+    fields = fields_of_document(page_of({"BankInfo": "招商银行(03080000)"}, Feature.ID_DOCUMENT, IdDocument.BANK_CARD))
     assert [(field.raw_value, field.normalized_value) for field in fields] == [("招商银行(03080000)", "招商银行")]
 
 
@@ -361,6 +362,6 @@ def test_images_at_the_limit_fit_and_larger_ones_are_not_sent(feature: Feature, 
 def test_the_model_tells_what_was_chosen() -> None:
     """It is a part of the cache's key."""
     assert (DIALECT.model, dialect(features={"text": {"action": "GeneralAccurateOCR"}}).model) == (
-        "GeneralBasicOCR/2018-11-19",
-        "GeneralAccurateOCR/2018-11-19",
+        "GeneralBasicOCR,RecognizeTableAccurateOCR/2018-11-19",
+        "GeneralAccurateOCR,RecognizeTableAccurateOCR/2018-11-19",
     )
