@@ -130,11 +130,6 @@ class KserveDialect(Dialect):
         )
 
     @property
-    def description(self) -> ProviderDescription:
-        """What never changes."""
-        return self._description
-
-    @property
     def model(self) -> str:
         """Name and version, as the settings have them, and a mark of the tensors that are read."""
         return self._model

@@ -115,11 +115,6 @@ class MistralDialect(Dialect):
         )
 
     @property
-    def description(self) -> ProviderDescription:
-        """What never changes."""
-        return self._description
-
-    @property
     def model(self) -> str:
         """As the settings name it."""
         return self._model

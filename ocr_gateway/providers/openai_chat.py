@@ -138,11 +138,6 @@ class OpenAiDialect(Dialect):
         )
 
     @property
-    def description(self) -> ProviderDescription:
-        """What never changes."""
-        return self._description
-
-    @property
     def model(self) -> str:
         """The model, and a mark of all else that makes its answer: prompts, max_tokens and what else is sent."""
         made_by = [sorted((f.value, words) for f, words in self._prompts.items()), self._settings.max_tokens]

@@ -95,11 +95,6 @@ class PaddlexDialect(Dialect):
         )
 
     @property
-    def description(self) -> ProviderDescription:
-        """What never changes."""
-        return self._description
-
-    @property
     def model(self) -> str:
         """As the settings name it."""
         return self._model

@@ -20,7 +20,8 @@ from ocr_gateway.model import Page
 from ocr_gateway.providers.base import Provider
 from ocr_gateway.providers.catalogue import REMOTE_KINDS
 from ocr_gateway.providers.remote.meanings import Meaning
-from ocr_gateway.providers.remote.provider import AdapterBug, RemoteProvider
+from ocr_gateway.providers.remote.provider import RemoteProvider
+from ocr_gateway.providers.remote.verdicts import AdapterBug
 from tests.contracts.remote_cases import CASES, RemoteCase
 from tests.contracts.remote_desk import HEIGHT, WIDTH, Desk, StandIns, desk_of
 

@@ -17,6 +17,7 @@ from ocr_gateway.image_header import read_header
 from ocr_gateway.image_pixels import decode_rgb
 from ocr_gateway.model import Feature, Page, ProviderCall
 from ocr_gateway.providers.rapid_engine import RapidEngine, model_name
+from ocr_gateway.providers.rapid_ocr import RapidOcrProvider
 from ocr_gateway.providers.rapid_reader import read_page
 from ocr_gateway.providers.tesseract import TesseractProvider
 
@@ -101,8 +102,10 @@ class KeptReadings:
 def engine_version(name: str) -> str:
     """All that decides what an engine reads in an image, for example "tesseract-5.3.0/eng+chi_sim"."""
     if name == "rapidocr":
-        return f"{model_name()}/onnxruntime-{importlib.metadata.version('onnxruntime')}"
-    return f"{tesseract_version()}/{'+'.join(_TESSERACT_MODELS)}"
+        adapter = RapidOcrProvider(1).description.adapter_version
+        return f"{model_name()}/onnxruntime-{importlib.metadata.version('onnxruntime')}/{adapter}"
+    adapter = TesseractProvider(1).description.adapter_version
+    return f"{tesseract_version()}/{'+'.join(_TESSERACT_MODELS)}/{adapter}"
 
 
 def missing_programs() -> list[str]:

@@ -8,10 +8,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-from ocr_gateway.errors import FieldInvalid
 from ocr_gateway.model import Feature, IdDocument, ImageLimits, ProviderCall
-from ocr_gateway.providers.remote.choices import SWITCH, chosen_options, language_codes
-from ocr_gateway.providers.remote.dialect import DOCUMENT_FIELD, OPTIONS_FIELD
+from ocr_gateway.providers.remote.choices import SWITCH, asked_action, asked_document, chosen_options, language_codes
 
 ACTION_OPTION = "action"
 TEXT_ACTIONS = ("RecognizeGeneral", "RecognizeAdvanced")
@@ -81,17 +79,9 @@ def action_of(call: ProviderCall, text_action: str) -> Action:
     """
     match call.feature:
         case Feature.TEXT:
-            name = call.options.get(ACTION_OPTION, text_action)
-            if name not in TEXT_ACTIONS:
-                raise FieldInvalid(
-                    OPTIONS_FIELD, f"{ACTION_OPTION} must be one of {', '.join(TEXT_ACTIONS)}, not {name!r}"
-                )
+            name = asked_action(call, ACTION_OPTION, text_action, TEXT_ACTIONS)
         case Feature.TABLE:
             name = TABLE_ACTION
         case Feature.ID_DOCUMENT:
-            document = call.document or IdDocument.IDENTITY_CARD
-            if document not in DOCUMENT_ACTIONS:
-                known = ", ".join(sorted(each.value for each in DOCUMENT_ACTIONS))
-                raise FieldInvalid(DOCUMENT_FIELD, f"Alibaba reads {known}, not {document.value}")
-            name = DOCUMENT_ACTIONS[document]
+            name = DOCUMENT_ACTIONS[asked_document(call, DOCUMENT_ACTIONS)]
     return ACTIONS[name]

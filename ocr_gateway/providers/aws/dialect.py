@@ -69,11 +69,6 @@ class AwsDialect(Dialect):
         self._description = ProviderDescription(name, "AWS Textract", ProviderKind.CLOUD, supports, _LANGUAGES)
 
     @property
-    def description(self) -> ProviderDescription:
-        """What never changes."""
-        return self._description
-
-    @property
     def model(self) -> str:
         """The API's version; which model reads, the service decides."""
         return "2018-06-27"

@@ -132,11 +132,6 @@ class AzureDialect(Dialect):
         )
 
     @property
-    def description(self) -> ProviderDescription:
-        """What never changes."""
-        return self._description
-
-    @property
     def model(self) -> str:
         """The version of the API; the models are the features'."""
         return f"prebuilt/{API_VERSION}"

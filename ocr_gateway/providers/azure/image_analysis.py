@@ -88,11 +88,6 @@ class AzureVisionDialect(Dialect):
         )
 
     @property
-    def description(self) -> ProviderDescription:
-        """What never changes."""
-        return self._description
-
-    @property
     def model(self) -> str:
         """The version of the API."""
         return f"read/{API_VERSION}"

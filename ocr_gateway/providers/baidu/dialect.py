@@ -70,11 +70,6 @@ class BaiduDialect(Dialect):
         )
 
     @property
-    def description(self) -> ProviderDescription:
-        """What never changes."""
-        return self._description
-
-    @property
     def model(self) -> str:
         """The endpoints that calls go to unless they ask for others."""
         return f"{self._text_endpoint},table,idcard/v1"

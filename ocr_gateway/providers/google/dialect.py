@@ -73,11 +73,6 @@ class GoogleDialect(Dialect):
         )
 
     @property
-    def description(self) -> ProviderDescription:
-        """What never changes."""
-        return self._description
-
-    @property
     def model(self) -> str:
         """API version, action, model, and the location where one is chosen."""
         return "/".join(part for part in ("v1", self._action, self._model, self._parent) if part)

@@ -11,8 +11,14 @@ from typing import Any
 
 from ocr_gateway.errors import FieldInvalid
 from ocr_gateway.model import Feature, IdDocument, ImageLimits, ProviderCall
-from ocr_gateway.providers.remote.choices import SWITCH, chosen_options, language_codes, primary_language
-from ocr_gateway.providers.remote.dialect import DOCUMENT_FIELD, OPTIONS_FIELD
+from ocr_gateway.providers.remote.choices import (
+    SWITCH,
+    asked_document,
+    chosen_options,
+    language_codes,
+    primary_language,
+)
+from ocr_gateway.providers.remote.dialect import OPTIONS_FIELD
 from ocr_gateway.providers.remote.json_body import raw_bytes_within
 
 MAX_BODY_BYTES = 10_000_000
@@ -133,11 +139,7 @@ def action_of(call: ProviderCall) -> Action:
         case Feature.TABLE:
             name = "general-table"
         case Feature.ID_DOCUMENT:
-            document = call.document or IdDocument.IDENTITY_CARD
-            if document not in DOCUMENT_ACTIONS:
-                known = ", ".join(sorted(each.value for each in DOCUMENT_ACTIONS))
-                raise FieldInvalid(DOCUMENT_FIELD, f"Huawei reads {known}, not {document.value}")
-            name = DOCUMENT_ACTIONS[document]
+            name = DOCUMENT_ACTIONS[asked_document(call, DOCUMENT_ACTIONS)]
     return ACTIONS[name]
 
 

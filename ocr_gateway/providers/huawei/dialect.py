@@ -49,11 +49,6 @@ class HuaweiDialect(Dialect):
         self._security_token = security_token
 
     @property
-    def description(self) -> ProviderDescription:
-        """What never changes."""
-        return self._description
-
-    @property
     def model(self) -> str:
         """The API's version: there is nothing to choose."""
         return f"ocr/{VERSION}"

@@ -6,7 +6,8 @@ import re
 from collections.abc import Collection, Mapping, Sequence
 
 from ocr_gateway.errors import FieldInvalid
-from ocr_gateway.providers.remote.dialect import LANGUAGES_FIELD, OPTIONS_FIELD
+from ocr_gateway.model import IdDocument, ProviderCall
+from ocr_gateway.providers.remote.dialect import DOCUMENT_FIELD, LANGUAGES_FIELD, OPTIONS_FIELD
 
 SWITCH = ("true", "false")
 """The values of an option that is on or off."""
@@ -55,3 +56,26 @@ def primary_language(tag: str) -> str:
     """The first subtag, in small letters, with zh for its spoken forms and no for Norwegian's two; empty for no tag."""
     match = _TAG.fullmatch(tag.lower().replace("_", "-"))
     return _MACRO.get(match[1], match[1]) if match else ""
+
+
+def asked_action(call: ProviderCall, option: str, default: str, known: Collection[str]) -> str:
+    """The service's action that a call names by an option; ``default`` where it names none.
+
+    Raises FieldInvalid for one that there is not.
+    """
+    name = call.options.get(option, default)
+    if name not in known:
+        raise FieldInvalid(OPTIONS_FIELD, f"{option} must be one of {', '.join(known)}, not {name!r}")
+    return name
+
+
+def asked_document(call: ProviderCall, readable: Collection[IdDocument]) -> IdDocument:
+    """The identity document that a call asks for, an identity card where it names none.
+
+    Raises FieldInvalid for one that is not ``readable``.
+    """
+    document = call.document or IdDocument.IDENTITY_CARD
+    if document not in readable:
+        known = ", ".join(sorted(each.value for each in readable))
+        raise FieldInvalid(DOCUMENT_FIELD, f"{known} can be read, not {document.value}")
+    return document

@@ -45,10 +45,13 @@ class Dialect(ABC):
     accepts_orientation: bool = False
     """Whether the service is known to heed an EXIF orientation as viewers do; else images are turned before."""
 
+    _description: ProviderDescription
+    """Set by the vendor's own class."""
+
     @property
-    @abstractmethod
     def description(self) -> ProviderDescription:
         """What never changes: features with limits, quotas, units and prices."""
+        return self._description
 
     @property
     @abstractmethod
@@ -67,9 +70,9 @@ class Dialect(ABC):
         """Whether the call's action is the one that calls of its feature have unless they ask for another."""
         return self.action(call) == self.action(plain_call(call.feature))
 
-    def limits(self, call: ProviderCall) -> ImageLimits | None:  # noqa: ARG002 - for others
-        """What the call's image may be, where its action takes others than most of its feature do; else None."""
-        return None
+    def limits(self, call: ProviderCall) -> ImageLimits:
+        """What the call's image may be: its feature's, unless its action takes others."""
+        return self.description.features[call.feature].limits
 
     @abstractmethod
     def body(self, calls: Sequence[ProviderCall]) -> bytes:

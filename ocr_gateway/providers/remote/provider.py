@@ -12,20 +12,12 @@ from dataclasses import dataclass
 from typing import Any, ParamSpec, TypeVar
 
 from ocr_gateway.errors import (
-    FieldInvalid,
-    FormatUnsupported,
-    ImageShapeUnsupported,
-    ImageTooLargeBytes,
-    ImageUndecodable,
     ProviderNotConfigured,
-    ProviderQuotaSpent,
-    ProviderThrottled,
     ProviderUnavailable,
 )
 from ocr_gateway.image_fit import check_fit
 from ocr_gateway.image_header import ImageHeader
 from ocr_gateway.model import (
-    ImageLimits,
     Page,
     ProviderCall,
     ProviderDescription,
@@ -35,11 +27,12 @@ from ocr_gateway.model import (
 )
 from ocr_gateway.providers.http import HttpAnswer, HttpClient, HttpFailure, OutgoingBody
 from ocr_gateway.providers.remote.access import Access
-from ocr_gateway.providers.remote.dialect import OPTIONS_FIELD, Dialect, Request
+from ocr_gateway.providers.remote.dialect import Dialect, Request
 from ocr_gateway.providers.remote.meanings import Meaning, Refusal
 from ocr_gateway.providers.remote.secrecy import Kept
 from ocr_gateway.providers.remote.upright import upright_call
 from ocr_gateway.providers.remote.values import parse_object
+from ocr_gateway.providers.remote.verdicts import Verdicts
 from rpc_runtime.expected_error import ExpectedError
 
 LARGE_BYTES = 1024 * 1024
@@ -53,10 +46,6 @@ _LONGEST_QUOTA_REST_S = 3600.0
 
 P = ParamSpec("P")
 ResultT = TypeVar("ResultT")
-
-
-class AdapterBug(RuntimeError):
-    """The service says that the request makes no sense: a mistake of this adapter, not of the caller."""
 
 
 @dataclass(slots=True, eq=False)
@@ -104,13 +93,17 @@ class RemoteProvider:
         self._name = self._description.name
         self._http = http
         self._access = access
-        self._kept = kept or Kept()
         self._timeout_s = timeout_s
-        self._rest_s = rest_s
-        self._day_offset_s = day_offset_s
-        self._clock = clock
         self._wall_clock = wall_clock
-        self._shut: dict[str, tuple[float, Callable[[float], ExpectedError]]] = {}
+        self._verdicts = Verdicts(
+            dialect,
+            access,
+            kept or Kept(),
+            rest_s=rest_s,
+            day_offset_s=day_offset_s,
+            clock=clock,
+            wall_clock=wall_clock,
+        )
         self._calls: set[_UnderWay] = set()
         self._idle = asyncio.Event()
         self._idle.set()
@@ -162,7 +155,7 @@ class RemoteProvider:
         for, what the service said of it, for as long as it rests."""
         self._dialect.check(call)
         if not self._dialect.is_for_all(call):
-            self._check_open(self._dialect.action(call))
+            self._verdicts.check_open(self._dialect.action(call))
 
     async def recognize(self, call: ProviderCall) -> ProviderResult:
         """Reads one image, in one call. Raises as the port says; what the service does not take is refused unsent."""
@@ -194,7 +187,7 @@ class RemoteProvider:
                 outcomes[place] = error.with_traceback(None)  # which refers to this frame, and that to the images
         if sound:
             self._check_serving()
-            self._check_open(self._dialect.action(next(iter(sound.values()))))
+            self._verdicts.check_open(self._dialect.action(next(iter(sound.values()))))
             async with self._under_way() as under_way:
                 outcomes |= zip(sound, await self._read(list(sound.values()), under_way), strict=True)
         return [outcomes[place] for place in range(len(calls))]
@@ -224,24 +217,13 @@ class RemoteProvider:
             raise ProviderUnavailable(self._name, "it was not started")
 
     def _check_fit(self, call: ProviderCall) -> None:
-        check_fit(len(call.image), ImageHeader(call.media_type, call.width, call.height), self._limits(call))
+        check_fit(len(call.image), ImageHeader(call.media_type, call.width, call.height), self._dialect.limits(call))
 
     def _check_room(self, call: ProviderCall, others: Sequence[ProviderCall]) -> None:
         """Raises for an image that has grown, when it was turned, out of what a call may carry beside the others."""
         limit = self._description.features[call.feature].batch.max_bytes
         if limit and others and sum(len(each.image) for each in (*others, call)) > limit:
             raise ProviderUnavailable(self._name, "it does not fit into a call with the others", retry_after_s=0.0)
-
-    def _limits(self, call: ProviderCall) -> ImageLimits:
-        return self._dialect.limits(call) or self._description.features[call.feature].limits
-
-    def _check_open(self, action: str) -> None:
-        """Raises while it is known that calls of the action are in vain."""
-        if action in self._shut:
-            until, error_of_rest = self._shut[action]
-            rest_s = until - self._clock()
-            if rest_s > 0:
-                raise error_of_rest(rest_s)
 
     @asynccontextmanager
     async def _under_way(self) -> AsyncIterator[_UnderWay]:
@@ -315,9 +297,9 @@ class RemoteProvider:
         except HttpFailure as failure:
             raise ProviderUnavailable(self._name, str(failure), may_be_billed=body.is_sent) from None
         except Refusal as refusal:
-            raise self._error(refusal, calls[0], access) from None
+            raise self._verdicts.error(refusal, calls[0], access) from None
         except ValueError as error:
-            raise self._malformed(error, access, may_be_billed=body.is_sent) from None
+            raise self._verdicts.malformed(error, access, may_be_billed=body.is_sent) from None
 
     async def _in_time(self, exchange: Awaitable[HttpAnswer], body: OutgoingBody) -> HttpAnswer:
         try:
@@ -343,19 +325,19 @@ class RemoteProvider:
         try:
             refusal = self._dialect.refusal(answer, said)
         except ValueError as error:
-            raise self._malformed(error, access) from None
+            raise self._verdicts.malformed(error, access) from None
         if refusal is not None:
             if len(calls) == 1:
                 return [refusal]
-            raise self._error(refusal, calls[0], access)
+            raise self._verdicts.error(refusal, calls[0], access)
         if said is None:
-            raise self._malformed(fault, access)
+            raise self._verdicts.malformed(fault, access)
         try:
             results = await off_loop(work, self._dialect.results, said, calls)
         except ValueError as error:
-            raise self._malformed(error, access) from None
+            raise self._verdicts.malformed(error, access) from None
         if len(results) != len(calls):
-            raise self._malformed(f"{len(results)} results for {len(calls)} images", access)
+            raise self._verdicts.malformed(f"{len(results)} results for {len(calls)} images", access)
         self._access.accepted()
         if len(calls) == 1 and calls[0].include_raw_response and isinstance(results[0], ProviderResult):
             return [ProviderResult(results[0].page, results[0].billed_units, answer.body)]
@@ -367,81 +349,9 @@ class RemoteProvider:
         """The result, or what a refusal means; an image that has nothing to read is an empty page."""
         if isinstance(outcome, ProviderResult):
             return outcome
-        if self._meaning(outcome) in (Meaning.NOTHING_HERE, Meaning.NOT_THIS_DOCUMENT):
+        if self._verdicts.meaning(outcome) in (Meaning.NOTHING_HERE, Meaning.NOT_THIS_DOCUMENT):
             return ProviderResult(Page(call.width, call.height))
-        return self._error(outcome, call, access)
-
-    def _meaning(self, refusal: Refusal) -> Meaning:
-        return self._dialect.errors.meaning(refusal.code, refusal.status)
-
-    def _malformed(self, error: object, access: str, *, may_be_billed: bool = True) -> ProviderUnavailable:
-        words = self._kept.out_of(f"malformed answer: {error}"[:_MAX_WORDS], access)
-        return ProviderUnavailable(self._name, words, may_be_billed=may_be_billed)
-
-    def _error(self, refusal: Refusal, call: ProviderCall, access: str) -> Exception:
-        """The error for what the service says, with what follows from it for the provider done."""
-        detail, action = self._kept.out_of(str(refusal), access), self._dialect.action(call)
-        match self._meaning(refusal):
-            case Meaning.TOKEN:
-                return self._token_refused(access, detail)
-            case Meaning.CREDENTIALS:
-                self._access.rejected(f"its keys are rejected: {detail}")
-                return ProviderNotConfigured(self._name, self._access.rejection or detail)
-            case Meaning.NOT_OPEN:
-                words = f"{action!r} is not open to its keys: {detail}"
-                for_all = self._dialect.is_for_all(call)
-                return self._shut_for(
-                    action, self._rest_s, lambda _: ProviderNotConfigured(self._name, words, for_all=for_all)
-                )
-            case Meaning.DAY_SPENT | Meaning.QUOTA_SPENT as meaning:
-                rest_s = self._rest_of_day_s() if meaning is Meaning.DAY_SPENT else _LONGEST_QUOTA_REST_S
-                return self._spent(action, rest_s, detail, for_all=self._dialect.is_for_all(call))
-            case Meaning.THROTTLED:
-                return ProviderThrottled(self._name, detail, retry_after_s=refusal.retry_after_s or None)
-            case meaning:
-                return self._call_error(meaning, refusal, call, detail)
-
-    def _call_error(self, meaning: Meaning, refusal: Refusal, call: ProviderCall, detail: str) -> Exception:
-        """The error for what concerns this call alone."""
-        extent = f"{call.width} x {call.height} px, {len(call.image)} bytes"
-        match meaning:
-            case Meaning.UNDECODABLE:
-                return ImageUndecodable(f"{self._name} says: {detail}")
-            case Meaning.FORMAT:
-                return FormatUnsupported(call.media_type, self._limits(call).media_types)
-            case Meaning.TOO_LARGE if 0 < self._limits(call).max_bytes < len(call.image):
-                return ImageTooLargeBytes(value=len(call.image), limit=self._limits(call).max_bytes)
-            case Meaning.TOO_LARGE | Meaning.SHAPE:
-                return ImageShapeUnsupported(f"{extent}; {self._name} says: {detail}")
-            case Meaning.OPTION:
-                return FieldInvalid(OPTIONS_FIELD, f"{self._name} refuses a parameter: {detail}")
-            case Meaning.BUG:
-                return AdapterBug(f"{self._name}: {detail}")
-            case _:
-                return ProviderUnavailable(self._name, detail, retry_after_s=refusal.retry_after_s or None)
-
-    def _token_refused(self, token: str, detail: str) -> Exception:
-        self._access.refused(token, detail)
-        if self._access.rejection:
-            return ProviderNotConfigured(self._name, self._access.rejection)
-        return ProviderUnavailable(
-            self._name, f"its token is refused, a new one is fetched: {detail}", retry_after_s=0.0
-        )
-
-    def _spent(self, action: str, rest_s: float, detail: str, *, for_all: bool) -> Exception:
-        if for_all:  # the lane closes for everybody
-            return ProviderQuotaSpent(self._name, detail, retry_after_s=rest_s)
-        return self._shut_for(
-            action, rest_s, lambda rest_s: ProviderQuotaSpent(self._name, detail, retry_after_s=rest_s, for_all=False)
-        )
-
-    def _shut_for(self, action: str, rest_s: float, error_of_rest: Callable[[float], ExpectedError]) -> ExpectedError:
-        self._shut[action] = (self._clock() + rest_s, error_of_rest)
-        return error_of_rest(rest_s)
-
-    def _rest_of_day_s(self) -> float:
-        """Until the service's midnight, where quotas of a day begin anew; at most an hour, for they can be raised."""
-        return min(_DAY_S - (self._wall_clock() + self._day_offset_s) % _DAY_S, _LONGEST_QUOTA_REST_S)
+        return self._verdicts.error(outcome, call, access)
 
 
 async def off_loop(size: int, work: Callable[P, ResultT], *args: P.args, **kwargs: P.kwargs) -> ResultT:

@@ -50,11 +50,6 @@ class TencentDialect(Dialect):
         self._region = region
 
     @property
-    def description(self) -> ProviderDescription:
-        """What never changes."""
-        return self._description
-
-    @property
     def model(self) -> str:
         """The API's version, and the actions for text and tables."""
         return f"{self._text_action},{TABLE_ACTION}/{VERSION}"

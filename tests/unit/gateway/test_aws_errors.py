@@ -24,7 +24,7 @@ from ocr_gateway.providers.aws.errors import ERRORS, refusal_of
 from ocr_gateway.providers.base import BatchProvider
 from ocr_gateway.providers.http import HttpAnswer
 from ocr_gateway.providers.remote.meanings import Meaning
-from ocr_gateway.providers.remote.provider import AdapterBug
+from ocr_gateway.providers.remote.verdicts import AdapterBug
 from tests.contracts.remote_cases import CASES
 from tests.contracts.remote_desk import call, page_image, text_of_image
 from tests.fakes.standin.process import stand_in_process

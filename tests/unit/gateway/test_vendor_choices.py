@@ -99,7 +99,7 @@ def test_a_licences_number_is_told_by_its_length(raw: str, name: FieldName) -> N
 
 
 def test_fields_come_in_the_documents_order() -> None:
-    """Each name once, the first one; a name of another document comes last."""
+    """After its type each name once, the first one; one of another document comes last. Of nothing there are none."""
     made = [
         make_field(FieldName.BANK_NAME, "甲", None, None),
         make_field(FieldName.MRZ, "P<", None, None),
@@ -108,8 +108,9 @@ def test_fields_come_in_the_documents_order() -> None:
         make_field(FieldName.BANK_NAME, "乙", None, None),
     ]
     assert [(field.name, field.raw_value) for field in in_order(IdDocument.BANK_CARD, made)] == [
-        ("card_number", "1"), ("bank_name", "甲"), ("mrz", "P<"),
+        ("document_type", "bank_card"), ("card_number", "1"), ("bank_name", "甲"), ("mrz", "P<"),
     ]  # fmt: skip
+    assert in_order(IdDocument.BANK_CARD, [None]) == ()
 
 
 @pytest.mark.parametrize(
