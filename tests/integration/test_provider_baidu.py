@@ -26,6 +26,7 @@ from ocr_gateway.errors import (
 from ocr_gateway.model import CheckDigit, Feature, IdDocument, Page, ProviderCall, Quota
 from rpc_runtime.expected_error import ExpectedError
 from tests.fakes.baidu_desk import PHOTO, Desk, call, failure_of, image, is_for_all, texts, words_of
+from tests.fakes.document_fields import fields_of_document
 from tests.fakes.standin import subjects
 from tests.fakes.standin.process import StandInProcess, stand_in_process
 
@@ -124,7 +125,7 @@ async def test_each_document_is_read_by_its_endpoint(desk: Desk, stand_in: Stand
 
 async def fields_of(desk: Desk, asked: ProviderCall) -> dict[str, str]:
     """Values by name; the numbers' check digits hold."""
-    fields = (await desk.provider.recognize(asked)).page.fields
+    fields = fields_of_document((await desk.provider.recognize(asked)).page)
     assert {field.check_digit for field in fields} <= {CheckDigit.VALID, CheckDigit.NOT_APPLICABLE}
     return {field.name: field.normalized_value for field in fields}
 
