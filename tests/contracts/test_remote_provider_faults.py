@@ -108,7 +108,7 @@ async def test_it_is_closed_promptly_with_calls_under_way(desk: Desk) -> None:
     began = time.monotonic()
     await desk.provider.close()
     await desk.provider.close()
-    assert time.monotonic() - began < 2
+    assert time.monotonic() - began < 10  # the calls would take 30 s
     outcomes = await asyncio.gather(*running, return_exceptions=True)
     assert [type(outcome) for outcome in outcomes] == [ProviderUnavailable] * 3
     assert (await desk.until_idle())["abandoned"] == 3

@@ -81,7 +81,7 @@ async def test_without_redis_each_replica_has_its_part_of_what_was_left(server: 
         assert not any(ledger.sharing for ledger in ledgers)
     assert granted == [30, 30]
     assert refused.value.again_in_s <= 0.5  # Redis may be back, and others may have left something
-    assert took_s < 0.5
+    assert took_s < 2.0  # not the seconds for which the link rests a Redis that fails
 
 
 async def test_an_empty_redis_is_told_what_was_spent(server: RedisServer) -> None:
@@ -161,7 +161,7 @@ async def test_a_stalled_redis_costs_a_bounded_delay(server: RedisServer) -> Non
         await eventually(lambda: all(ledger.sharing for ledger in ledgers))
         after = await take_together(ledgers, 100)
         assert [used_units(ledger, ACCOUNT) for ledger in ledgers] == [100, 100]
-    assert took_s < 0.1 + 0.1  # the contract's, and what a busy machine adds
+    assert took_s < 1.0  # the contract's 0.1 and what a busy machine adds; the stall itself had no end
     assert granted == [30, 30]
     assert sum(after) == 20  # what Redis did of what it was asked during the stall is undone: it counts once
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import html
-import time
 
 import pytest
 from hypothesis import given
@@ -120,6 +119,7 @@ def test_too_many_lines_are_refused() -> None:
         plain_lines("a\n" * (MAX_LINES + 1))
 
 
+@pytest.mark.timeout(30)  # what grew with the square took minutes
 @pytest.mark.parametrize(
     "piece",
     ["**a ", "__a ", "![", "[", "[a](", "[a](()", "![a](b(c)", " ", " #", "<a", "<br ", "<br", "--", "|--", "|", "\\|",
@@ -129,11 +129,10 @@ def test_too_many_lines_are_refused() -> None:
 def test_time_grows_with_the_length(piece: str, before: str) -> None:
     """What a model repeats for ever is read at once, on the event loop as it may be."""
     marked = before + piece * (200_000 // len(piece))
-    began = time.perf_counter()
-    for read in (plain_lines, tables_of):
-        with contextlib.suppress(ValueError):
-            read(marked)
-    assert time.perf_counter() - began < 2
+    with contextlib.suppress(ValueError):
+        assert len(plain_lines(marked)) <= MAX_LINES
+    with contextlib.suppress(ValueError):
+        assert sum(len(table.cells) for table in tables_of(marked)) <= MAX_CELLS
 
 
 WORDS = st.text(st.characters(categories=("L", "N")), min_size=1, max_size=5)
