@@ -281,7 +281,7 @@ def test_whatever_is_not_as_documented_is_told(
         said["Data"] = json.dumps(said["Data"])
     DIALECT.refusal(HttpAnswer(200, {}, b""), said)
     with contextlib.suppress(ValueError):
-        DIALECT.results(said, [call(feature, document)])
+        assert len(DIALECT.results(said, [call(feature, document)])) == 1
 
 
 @pytest.mark.parametrize("data", [None, 7, "", "null", "[]", '{"a":' * 50_000, "{"])
