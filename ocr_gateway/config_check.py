@@ -16,6 +16,7 @@ from ocr_gateway.redis_link import RedisLink
 from ocr_gateway.routing import Route, RouteEntry
 from ocr_gateway.setting_parts import ProviderPart, QuotaSettings
 from ocr_gateway.settings import ENV_PREFIX, GatewaySettings, RouteSettings
+from rpc_runtime.caller_keys import read_tokens_file
 from rpc_runtime.settings_source import (
     Location,
     SettingsInvalid,
@@ -34,6 +35,8 @@ def load_settings(config_file: Path | None = None) -> GatewaySettings:
     routes_of(settings, {name: provider.reads for name, provider in settings.providers_in_use.items()})
     if faults := list(money_faults(settings)):
         raise _invalid(settings, faults)
+    if settings.tokens_file is not None:
+        read_tokens_file(settings.tokens_file)
     if settings.redis.url is not None:
         try:
             RedisLink(settings.redis.url.get_secret_value())
@@ -117,6 +120,7 @@ def _server(settings: GatewaySettings) -> _Rows:
     return [
         ("file", str(settings.config_file or "none")),
         ("listen", f"{settings.listen}, {tls}"),
+        ("callers", f"those with a token of {settings.tokens_file}" if settings.tokens_file else "anybody"),
         ("metrics", settings.metrics_listen or "none"),
     ]
 

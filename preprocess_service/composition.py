@@ -17,6 +17,7 @@ from preprocess_service.pipeline import Pipeline
 from preprocess_service.readers import Readers
 from preprocess_service.servicer import PreprocessServicer
 from preprocess_service.settings import PreprocessSettings
+from rpc_runtime.bearer_token import read_token_file
 from rpc_runtime.channel import open_channel
 from rpc_runtime.drain import DrainSignal
 from rpc_runtime.faults import FaultTable
@@ -38,6 +39,7 @@ class PreprocessProcess:
             page_time_limit_s=settings.page_time_limit_s,
             on_state=self._on_workers_state,
         )
+        token_file = settings.gateway_token_file
         self._link = GatewayLink(
             open_channel(
                 settings.gateway_target,
@@ -49,6 +51,7 @@ class PreprocessProcess:
             connect_timeout_s=settings.gateway_connect_timeout_s,
             on_state=self._on_gateway_state,
             random_source=random.SystemRandom(),
+            token=read_token_file(token_file, "gateway_token_file") if token_file is not None else None,
         )
         self._readers = Readers(
             self._link.list_providers,

@@ -204,6 +204,15 @@ class GatewayUnavailable(ExpectedError):
         super().__init__(f"the gateway is not available: {detail}")
 
 
+class GatewayRefusesService(ExpectedError):
+    """The gateway does not take this service's own token: a fault of the set-up, and none of the caller's."""
+
+    retry_after_s = 5.0
+
+    def __init__(self) -> None:
+        super().__init__("the gateway is not available: it does not take this service's own token; its operator knows")
+
+
 class PageTimeout(ExpectedError):
     """A page's time ended while the gateway had it."""
 

@@ -29,6 +29,7 @@ FAULT_TABLE = FaultTable(
         errors.ContentRequired: FaultRow(StatusCode.NOT_FOUND, "CONTENT_REQUIRED"),
         errors.ProviderUnknown: FaultRow(StatusCode.NOT_FOUND, "PROVIDER_UNKNOWN"),
         errors.GatewayUnavailable: FaultRow(StatusCode.UNAVAILABLE, "GATEWAY_UNAVAILABLE"),
+        errors.GatewayRefusesService: FaultRow(StatusCode.UNAVAILABLE, "GATEWAY_UNAVAILABLE"),
         errors.WorkersUnavailable: FaultRow(StatusCode.UNAVAILABLE, "WORKERS_UNAVAILABLE"),
         errors.DeadlineUnreachable: FaultRow(StatusCode.DEADLINE_EXCEEDED, "DEADLINE_UNREACHABLE"),
         errors.PageTimeout: FaultRow(StatusCode.DEADLINE_EXCEEDED, "PROVIDER_TIMEOUT"),

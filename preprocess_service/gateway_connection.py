@@ -15,6 +15,7 @@ from grpc_status import rpc_status
 
 from ocrmux.gateway.v1 import gateway_pb2
 from ocrmux.ocr.v1 import geometry_pb2, image_pb2, recognition_pb2
+from preprocess_service.errors import GatewayRefusesService
 from rpc_runtime.faults import StatusError
 
 _CLOSE_WAIT_S = 2.0
@@ -70,7 +71,9 @@ class GatewayConnection:
         return self._end is not None
 
     async def open(self, config: recognition_pb2.RecognitionConfig) -> None:
-        """Sends the config and waits for the limits. Raises ConnectionLost, or StatusError when it is refused."""
+        """Sends the config and waits for the limits. Raises ConnectionLost, StatusError when it is refused,
+        or GatewayRefusesService.
+        """
         opening = gateway_pb2.GatewayStreamConfig(recognition=config, batched_answers=True)
         try:
             await self._call.write(gateway_pb2.StreamRecognizeRequest(config=opening))
@@ -84,7 +87,9 @@ class GatewayConnection:
         self._tasks = (asyncio.create_task(self._read_all()), asyncio.create_task(self._write_all()))
 
     async def ask(self, page: PageToRead) -> recognition_pb2.PageAnswer:
-        """The page's answer. Raises ConnectionLost, or StatusError when the gateway ended the stream with one."""
+        """The page's answer. Raises ConnectionLost, StatusError when the gateway ended the stream with one, or
+        GatewayRefusesService.
+        """
         async with self._window:  # what the gateway would not take yet waits here, and is not called asked
             return await self._ask(page)
 
@@ -166,13 +171,17 @@ class GatewayConnection:
                 waiting.set_exception(self._end)
 
     async def _cause(self, error: Exception) -> Exception:
-        """Why the call ended: ConnectionLost, or the status that the gateway ended it with on purpose."""
+        """Why the call ended: ConnectionLost, or the status that the gateway ended it with on purpose. One that is
+        about our own token is GatewayRefusesService: callers would take it for their own.
+        """
+        code = error.code() if isinstance(error, grpc.aio.AioRpcError) else await self._call.code()
+        if code is grpc.StatusCode.UNAUTHENTICATED:
+            return GatewayRefusesService()
         if not isinstance(error, grpc.aio.AioRpcError):
-            code = await self._call.code()
             return ConnectionLost(f"{code.name}: {await self._call.details()}")
         status = rpc_status.from_call(error)  # type: ignore[arg-type]
-        if error.code() in _LOST_CODES or status is None:
-            return ConnectionLost(f"{error.code().name}: {error.details()}")
+        if code in _LOST_CODES or status is None:
+            return ConnectionLost(f"{code.name}: {error.details()}")
         return StatusError(status)
 
 

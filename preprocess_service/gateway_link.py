@@ -10,11 +10,13 @@ from typing import TypeVar
 
 import grpc
 import structlog
+from pydantic import SecretStr
 
 from ocrmux.gateway.v1 import gateway_pb2, gateway_pb2_grpc
 from ocrmux.ocr.v1 import recognition_pb2
-from preprocess_service.errors import GatewayUnavailable
+from preprocess_service.errors import GatewayRefusesService, GatewayUnavailable
 from preprocess_service.gateway_connection import ConnectionLost, GatewayConnection, PageToRead
+from rpc_runtime.bearer_token import bearer_metadata
 
 ResultT = TypeVar("ResultT")
 Metadata = tuple[tuple[str, str], ...]
@@ -28,6 +30,7 @@ _LONGEST_WAIT_S = 2.0
 class GatewayLink:
     """The channel. A page that a lost stream left unanswered is asked again for ``retry_s`` seconds, which costs
     nothing where the gateway has kept the result. ``on_state`` is told when the gateway comes in reach or goes out.
+    ``token`` is this service's own, and goes with each call.
     """
 
     def __init__(
@@ -38,14 +41,17 @@ class GatewayLink:
         connect_timeout_s: float,
         on_state: Callable[[bool], Awaitable[None]],
         random_source: random.Random,
+        token: SecretStr | None = None,
     ) -> None:
         self._channel = channel
+        self._own_metadata = bearer_metadata(token)
         self._stub = gateway_pb2_grpc.OcrGatewayServiceStub(channel)
         self._on_state = on_state
         self.retry_s = retry_s
         self.connect_timeout_s = connect_timeout_s
         self.random = random_source
         self._reachable: bool | None = None
+        self._refused = False
         self._on_reconnected: Callable[[], None] = _nobody_to_tell
         self._watching: asyncio.Task[None] | None = None
         self._was_cut = False
@@ -60,7 +66,7 @@ class GatewayLink:
     async def open_route(self, config: recognition_pb2.RecognitionConfig, metadata: Metadata = ()) -> GatewayRoute:
         """The way for pages of this config. ``metadata`` goes with its calls, as the caller's tenant.
 
-        Raises StatusError when the gateway refuses either, GatewayUnavailable.
+        Raises StatusError when the gateway refuses either, GatewayUnavailable, GatewayRefusesService.
         """
         key = (config.SerializeToString(deterministic=True), metadata)
         lookups = self._lookups.get(key)
@@ -83,10 +89,10 @@ class GatewayLink:
             await lookups.stream.aclose()
 
     async def call(self, config: recognition_pb2.RecognitionConfig, metadata: Metadata) -> GatewayConnection:
-        """One connected call. Raises ConnectionLost or StatusError."""
+        """One connected call. Raises ConnectionLost, StatusError or GatewayRefusesService."""
         if self._watching is None:
             self._watching = asyncio.create_task(self._watch())
-        connection = GatewayConnection(self._stub.StreamRecognize(metadata=metadata))
+        connection = GatewayConnection(self._stub.StreamRecognize(metadata=(*self._own_metadata, *metadata)))
         try:
             async with asyncio.timeout(self.connect_timeout_s):
                 await connection.open(config)
@@ -109,22 +115,37 @@ class GatewayLink:
             state = self._channel.get_state()
 
     async def list_providers(self) -> gateway_pb2.ListProvidersResponse:
-        """The gateway's providers and routes as they are now. Raises GatewayUnavailable."""
+        """The gateway's providers and routes as they are now. Raises GatewayUnavailable, GatewayRefusesService."""
         try:
             request = gateway_pb2.ListProvidersRequest()
             response: gateway_pb2.ListProvidersResponse = await self._stub.ListProviders(
-                request, timeout=self.connect_timeout_s
+                request, timeout=self.connect_timeout_s, metadata=self._own_metadata
             )
         except grpc.aio.AioRpcError as error:
+            if error.code() is grpc.StatusCode.UNAUTHENTICATED:
+                await self.tell_refused()
+                raise GatewayRefusesService from error
             raise GatewayUnavailable(f"{error.code().name}: {error.details()}") from error
         return response
 
     async def tell(self, reachable: bool) -> None:
         """Takes note of how the gateway is."""
+        self._refused = self._refused and not reachable
         if reachable is not self._reachable:
             self._reachable = reachable
             _log.info("gateway.state", reachable=reachable)
             await self._on_state(reachable)
+
+    async def tell_refused(self) -> None:
+        """Takes note that the gateway does not take the token; the log has it once, until it takes it again."""
+        if not self._refused:
+            self._refused = True
+            _log.error(
+                "gateway.refuses_our_token",
+                token_shown=bool(self._own_metadata),
+                mend="gateway_token_file must hold a token whose SHA-256 is in the gateway's tokens_file",
+            )
+        await self.tell(False)
 
     async def close(self) -> None:
         """Closes the channel."""
@@ -182,7 +203,9 @@ class GatewayStream:
         self._closed = False
 
     async def connect(self) -> None:
-        """Returns when connected. Raises StatusError when the gateway refuses the config, GatewayUnavailable."""
+        """Returns when connected. Raises StatusError when the gateway refuses the config, GatewayUnavailable,
+        GatewayRefusesService.
+        """
         await self._persist(self._connected)
 
     async def ask(self, page: PageToRead) -> recognition_pb2.PageAnswer:
@@ -231,6 +254,9 @@ class GatewayStream:
                     raise GatewayUnavailable(str(lost)) from lost
                 await asyncio.sleep(wait_s * self._link.random.uniform(0.5, 1.0))
                 wait_s = min(wait_s * 2, _LONGEST_WAIT_S)
+            except GatewayRefusesService:
+                await self._link.tell_refused()
+                raise
             else:
                 await self._link.tell(True)
                 return result

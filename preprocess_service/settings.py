@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
-from pydantic import Field
+from pydantic import Field, model_validator
 from pydantic_settings import SettingsConfigDict
 
 from rpc_runtime.settings import MIB, ServerSettings
@@ -20,7 +20,10 @@ class PreprocessSettings(ServerSettings):
     gateway_target: str = Field(default="127.0.0.1:50052", description="The gateway, as a gRPC target.")
     gateway_ca_file: Path | None = Field(default=None, description="PEM; turns TLS to the gateway on.")
     gateway_cert_file: Path | None = Field(default=None, description="PEM; shown to it, with gateway_key_file.")
-    gateway_key_file: Path | None = None
+    gateway_key_file: Path | None = Field(default=None, description="PEM private key of gateway_cert_file.")
+    gateway_token_file: Path | None = Field(
+        default=None, description="One line: the token that is shown to the gateway with each call."
+    )
     gateway_retry_s: float = Field(default=10.0, ge=0, description="Pages are asked again so long when it goes away.")
     gateway_connect_timeout_s: float = Field(default=10.0, gt=0)
     workers: int = Field(
@@ -47,3 +50,11 @@ class PreprocessSettings(ServerSettings):
         default=64_000_000, ge=0, description="A page is brought down to so many pixels; 0: never."
     )
     page_max_bytes: int = Field(default=20 * MIB, ge=0, description="Of a normalised page; 0: no limit.")
+
+    @model_validator(mode="after")
+    def _gateway_tls_is_whole(self) -> PreprocessSettings:
+        if (self.gateway_cert_file is None) != (self.gateway_key_file is None):
+            raise ValueError("gateway_cert_file and gateway_key_file belong together: set both or neither")
+        if self.gateway_cert_file is not None and self.gateway_ca_file is None:
+            raise ValueError("gateway_cert_file needs gateway_ca_file: without it there is no TLS to the gateway")
+        return self

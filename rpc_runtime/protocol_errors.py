@@ -103,6 +103,13 @@ class ChunksLate(ExpectedError):
         super().__init__("the item's chunks did not come in time")
 
 
+class CallerUnauthenticated(ExpectedError):
+    """A call without a token that this server knows. Its message never repeats what was shown."""
+
+    def __init__(self, description: str) -> None:
+        super().__init__(description)
+
+
 class Draining(ExpectedError):
     """The server is stopping and takes nothing new."""
 
@@ -137,6 +144,7 @@ PROTOCOL_FAULTS: Mapping[type[ExpectedError], FaultRow] = {
     ChunksMismatched: FaultRow(StatusCode.INVALID_ARGUMENT, "CHUNKS_MISMATCHED"),
     ChunksInUnaryCall: FaultRow(StatusCode.INVALID_ARGUMENT, "FIELD_INVALID"),
     ChunksLate: FaultRow(StatusCode.DEADLINE_EXCEEDED, "DEADLINE_UNREACHABLE"),
+    CallerUnauthenticated: FaultRow(StatusCode.UNAUTHENTICATED, "CALLER_UNAUTHENTICATED"),
     Draining: FaultRow(StatusCode.UNAVAILABLE, "DRAINING"),
     ServerBusy: FaultRow(StatusCode.RESOURCE_EXHAUSTED, "SERVER_BUSY"),
 }

@@ -11,20 +11,24 @@ import structlog
 from grpc_health.v1 import health
 from grpc_reflection.v1alpha import reflection
 
+from rpc_runtime.caller_keys import CallerKeys, read_tokens_file
 from rpc_runtime.capacity import Capacity
 from rpc_runtime.credentials import server_credentials
 from rpc_runtime.drain import DrainSignal
 from rpc_runtime.faults import FaultTable
 from rpc_runtime.health import HealthBoard
-from rpc_runtime.interceptors import LayeredInterceptor
+from rpc_runtime.interceptors import CallLayer, LayeredInterceptor
 from rpc_runtime.interceptors.access_log import access_log
 from rpc_runtime.interceptors.call_admission import call_admission
+from rpc_runtime.interceptors.caller_gate import CallerGate
 from rpc_runtime.interceptors.fault_boundary import fault_boundary
 from rpc_runtime.interceptors.request_context import request_context
 from rpc_runtime.item_stream import StreamHost
+from rpc_runtime.listening import warn_of_open_doors
 from rpc_runtime.memory import HeapReturn
 from rpc_runtime.settings import ServerSettings
 from rpc_runtime.stream_messages import StreamLimits
+from rpc_runtime.symbol_pool import SymbolPool
 
 _log = structlog.get_logger("rpc_runtime.server")
 _STOP_SLACK_S = 2.0
@@ -74,24 +78,18 @@ def stream_host(settings: ServerSettings, drain: DrainSignal) -> StreamHost:
 
 
 class RpcServer:
-    """One listening server. ``start``, then ``stop``; both once."""
+    """One listening server. ``start``, then ``stop``; both once. Making it raises SettingsInvalid for a wrong file of
+    tokens.
+    """
 
     def __init__(self, service: Service, settings: ServerSettings, drain: DrainSignal) -> None:
         self._service = service
         self._settings = settings
         self._drain = drain
         self._health = HealthBoard(service.names)
+        keys = read_tokens_file(settings.tokens_file) if settings.tokens_file is not None else None
         self._server = grpc.aio.server(
-            interceptors=[
-                LayeredInterceptor(
-                    [
-                        request_context,
-                        access_log,
-                        fault_boundary(service.faults),
-                        call_admission(drain, settings.max_calls),
-                    ]
-                )
-            ],
+            interceptors=_interceptors(service.faults, drain, settings.max_calls, keys),
             options=_server_options(settings.max_message_bytes),
         )
         self.address = ""
@@ -102,8 +100,9 @@ class RpcServer:
         self._health.register(self._server)
         if self._settings.reflection:
             names = (*self._service.names, health.SERVICE_NAME, reflection.SERVICE_NAME)
-            reflection.enable_server_reflection(names, self._server)
+            reflection.enable_server_reflection(names, self._server, SymbolPool())
         self.address = self._listen()
+        warn_of_open_doors(self._settings)
         await self._service.start(self._health)
         await self._server.start()
         await self._health.serving()
@@ -142,6 +141,15 @@ class RpcServer:
         await self._service.close()
         _log.info("server.stopped", clean=clean)
         return clean
+
+
+def _interceptors(
+    faults: FaultTable, drain: DrainSignal, max_calls: int, keys: CallerKeys | None
+) -> list[grpc.aio.ServerInterceptor]:
+    """Who is not let in never gets as far as the admission, so that bad tokens take no slots."""
+    told: list[CallLayer] = [request_context, access_log, fault_boundary(faults)]
+    inside = LayeredInterceptor([*told, call_admission(drain, max_calls)])
+    return [inside] if keys is None else [CallerGate(keys, told), inside]
 
 
 def _server_options(max_message_bytes: int) -> list[tuple[str, int]]:

@@ -68,6 +68,9 @@ class ServerSettings(BaseSettings):
     )
     tls_key_file: Path | None = Field(default=None, description="PEM private key of tls_cert_file.")
     tls_client_ca_file: Path | None = Field(default=None, description="PEM; callers must show a certificate of it.")
+    tokens_file: Path | None = Field(
+        default=None, description="YAML; callers must show a token of it. None: whoever reaches the server is served."
+    )
     reflection: bool = Field(default=True, description="Serve grpc.reflection, for grpcurl and ghz.")
     max_message_bytes: int = Field(default=16 * MIB, ge=64 * 1024, description="Of one request message.")
     max_calls: int = Field(default=1024, ge=1, description="Calls in progress; one more gets SERVER_BUSY.")

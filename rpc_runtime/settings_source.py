@@ -53,8 +53,8 @@ class SettingsFile:
         return ""
 
 
-def read_settings_file(path: Path) -> SettingsFile:
-    """The file's settings; a key with no value at the top level counts as left out.
+def read_settings_file(path: Path, setting: str = "config_file") -> SettingsFile:
+    """The file's settings; a key with no value at the top level counts as left out. ``setting`` is what names the file.
 
     Raises SettingsInvalid with one line when it cannot be read, is no YAML, or gives a key twice.
     """
@@ -63,15 +63,15 @@ def read_settings_file(path: Path) -> SettingsFile:
         root = loader.get_single_node()
         content = {} if root is None else loader.construct_document(root)
     except OSError as error:
-        raise _unreadable(path, error.strerror or type(error).__name__) from None
+        raise _unreadable(setting, path, error.strerror or type(error).__name__) from None
     except UnicodeDecodeError:
-        raise _unreadable(path, "it is not UTF-8") from None
+        raise _unreadable(setting, path, "it is not UTF-8") from None
     except yaml.YAMLError as error:
-        raise _unreadable(path, _yaml_fault(error)) from None
+        raise _unreadable(setting, path, _yaml_fault(error)) from None
     if content is None:
         return SettingsFile(path, {}, {})
     if not isinstance(content, dict):
-        raise _unreadable(path, "it holds no settings: lines of `key: value` are expected")
+        raise _unreadable(setting, path, "it holds no settings: lines of `key: value` are expected")
     twice: list[str] = []
     lines = dict(_key_lines(root, (), twice, ()))
     if twice:
@@ -112,14 +112,18 @@ def with_suggestions(error: ValidationError, known: Iterable[str]) -> Validation
     return faults_at(faults)
 
 
-def describe_faults(error: ValidationError, env_prefix: str, file: SettingsFile | None) -> Iterator[str]:
-    """One line for each fault: ``KEY (where it was set): what is wrong``, without the value."""
+def describe_faults(error: ValidationError, env_prefix: str | None, file: SettingsFile | None) -> Iterator[str]:
+    """One line for each fault: ``KEY (where it was set): what is wrong``, without the value.
+
+    ``env_prefix`` None: nothing of it can be set by the environment.
+    """
     given = {name.upper() for name in os.environ}
     for line in error.errors(include_url=False, include_input=False):
         # <x> is the variant of a union and [key] says that the name itself is wrong; neither is a part of the path.
         location = tuple(part for part in line["loc"] if not re.fullmatch(r"<.*>|\[key\]", str(part)))
         key = ".".join(map(str, location)) or "settings"
-        place = _variable(location, env_prefix, given) or (file.place(location) if file else "")
+        variable = "" if env_prefix is None else _variable(location, env_prefix, given)
+        place = variable or (file.place(location) if file else "")
         message = line["msg"]
         for said, meant in _REWORDED:
             message = re.sub(said, meant, message)
@@ -134,8 +138,8 @@ def _variable(location: Location, env_prefix: str, given: Iterable[str]) -> str:
     return ""
 
 
-def _unreadable(path: Path, why: str) -> SettingsInvalid:
-    return SettingsInvalid([f"config_file: {path} cannot be used: {why}"])
+def _unreadable(setting: str, path: Path, why: str) -> SettingsInvalid:
+    return SettingsInvalid([f"{setting}: {path} cannot be used: {why}"])
 
 
 def _yaml_fault(error: yaml.YAMLError) -> str:

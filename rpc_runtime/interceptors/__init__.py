@@ -1,4 +1,4 @@
-"""What surrounds every call, composed once a method: context, access log, admission, fault boundary."""
+"""What surrounds every call, composed once a method: context, access log, fault boundary, admission."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import Any, Protocol
 
 import grpc
 
-from rpc_runtime.call_context import CallFacts
+from rpc_runtime.call_context import CallFacts, current_caller
 
 Proceed = Callable[[], Awaitable[Any]]
 Context = grpc.aio.ServicerContext[Any, Any]
@@ -47,42 +47,44 @@ class LayeredInterceptor(grpc.aio.ServerInterceptor):
         known = self._wrapped.get(method)
         if known is None or known[0] is not handler:
             # A generic handler may make a new object a call; then it is wrapped a call.
-            known = self._wrapped[method] = (handler, self._wrap(method, handler))
+            known = self._wrapped[method] = (handler, layered(self._layers, method, handler))
         return known[1]
 
-    def _wrap(self, method: str, handler: Any) -> Any:
-        behaviour = (
-            handler.stream_stream
-            if handler.request_streaming and handler.response_streaming
-            else handler.stream_unary
-            if handler.request_streaming
-            else handler.unary_stream
-            if handler.response_streaming
-            else handler.unary_unary
-        )
 
-        async def call(request: Any, context: Context) -> Any:
-            facts = CallFacts(method=method, peer=context.peer())
+def layered(layers: Sequence[CallLayer], method: str, handler: Any) -> Any:
+    """The handler inside of the layers, outermost first."""
+    behaviour = (
+        handler.stream_stream
+        if handler.request_streaming and handler.response_streaming
+        else handler.stream_unary
+        if handler.request_streaming
+        else handler.unary_stream
+        if handler.response_streaming
+        else handler.unary_unary
+    )
 
-            async def innermost() -> Any:
-                return await _run(behaviour, request, context)
+    async def call(request: Any, context: Context) -> Any:
+        facts = CallFacts(method=method, peer=context.peer(), caller=current_caller())
 
-            proceed: Proceed = innermost
-            for layer in reversed(self._layers):
-                proceed = _bind(layer, facts, context, proceed)
-            return await proceed()
+        async def innermost() -> Any:
+            return await _run(behaviour, request, context)
 
-        make = {
-            (False, False): grpc.unary_unary_rpc_method_handler,
-            (False, True): grpc.unary_stream_rpc_method_handler,
-            (True, False): grpc.stream_unary_rpc_method_handler,
-            (True, True): grpc.stream_stream_rpc_method_handler,
-        }[(bool(handler.request_streaming), bool(handler.response_streaming))]
-        return make(
-            call,
-            request_deserializer=handler.request_deserializer,
-            response_serializer=handler.response_serializer,
-        )
+        proceed: Proceed = innermost
+        for layer in reversed(layers):
+            proceed = _bind(layer, facts, context, proceed)
+        return await proceed()
+
+    make = {
+        (False, False): grpc.unary_unary_rpc_method_handler,
+        (False, True): grpc.unary_stream_rpc_method_handler,
+        (True, False): grpc.stream_unary_rpc_method_handler,
+        (True, True): grpc.stream_stream_rpc_method_handler,
+    }[(bool(handler.request_streaming), bool(handler.response_streaming))]
+    return make(
+        call,
+        request_deserializer=handler.request_deserializer,
+        response_serializer=handler.response_serializer,
+    )
 
 
 def _bind(layer: CallLayer, facts: CallFacts, context: Context, proceed: Proceed) -> Proceed:

@@ -1,4 +1,4 @@
-"""One canonical line a call: method, peer, code, duration, items."""
+"""One canonical line a call: method, peer, caller, code, duration, items."""
 
 from __future__ import annotations
 
@@ -34,6 +34,7 @@ async def access_log(facts: CallFacts, context: Context, proceed: Proceed) -> An
             "rpc.call",
             method=facts.method,
             peer=facts.peer,
+            caller=facts.caller,
             code=code,
             duration_ms=round((time.monotonic() - began) * 1000, 3),
             items=facts.items,
