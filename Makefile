@@ -15,15 +15,18 @@ SHELL_SCRIPTS := .ci/run scripts/bootstrap scripts/bootstrap-sdks
 UV_COMPILE := $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --fork-strategy fewest --generate-hashes \
 	--custom-compile-command "make lock" $(if $(UPGRADE),--upgrade)
 
-# What a caller may set: ARGS goes on to the tool that the target runs, UPGRADE=1 lets `make lock` take newer versions.
+# What a caller may set: ARGS goes on to the tool that the target runs, UPGRADE=1 lets `make lock` take newer versions,
+# FORCE=1 lets `make proto-publish` break callers.
 ARGS ?=
 UPGRADE ?=
+FORCE ?=
 
 .PHONY: help setup setup-sdks demo serve test check proto bench quality fuzz lock fmt up down clean
+.PHONY: setup-go-tools proto-plugins proto-publish proto-breaking
 .PHONY: fmt-check lint types imports proto-lint proto-check lock-check compose-check docker-check shell-check
 
 help: ## List the targets
-	@awk 'BEGIN {FS = ":.*## "} /^[a-z-]+:.*## / {printf "  %-12s %s\n", $$1, $$2}' $(firstword $(MAKEFILE_LIST))
+	@awk 'BEGIN {FS = ":.*## "} /^[a-z-]+:.*## / {printf "  %-14s %s\n", $$1, $$2}' $(firstword $(MAKEFILE_LIST))
 
 # --- getting going ---------------------------------------------------------------------------------------------------
 
@@ -36,6 +39,27 @@ $(SDKS_READY): scripts/bootstrap-sdks requirements-sdks.lock | $(READY)
 	@scripts/bootstrap-sdks
 
 setup-sdks: $(SDKS_READY) ## Make .venv-sdks with the vendors' own SDKs, which the tests of tests/sdk call
+
+# The tools of other languages, at the versions of tools/go/go.mod and tools/node/package-lock.json. Each Go tool is a
+# target of its own, so that nothing is built that is not asked for.
+GO_TOOLS := $(addprefix build/tools/,protoc-gen-go protoc-gen-go-grpc staticcheck ghz grpcurl)
+GO_PLUGINS := $(filter build/tools/protoc-gen-%,$(GO_TOOLS))
+NODE_PLUGINS := tools/node/node_modules/.ready
+
+$(GO_TOOLS): tools/go/go.mod tools/go/go.sum
+	@GOBIN="$(CURDIR)/build/tools" go -C tools/go install $$(go -C tools/go list tool | grep '/$(@F)$$')
+	@touch $@
+
+setup-go-tools: $(GO_TOOLS) ## Build the Go plugins and tools into build/tools: staticcheck, ghz, grpcurl
+
+$(NODE_PLUGINS): tools/node/package.json tools/node/package-lock.json
+	@npm ci --prefix tools/node --silent --no-audit --no-fund
+	@touch $@
+
+# Those that can be built here; scripts/generate_stubs.py tells which are left out, and whether that is a failure.
+proto-plugins: $(READY)
+	@if $(PY) scripts/toolchains.py go 2>/dev/null; then $(MAKE) --silent $(GO_PLUGINS); fi
+	@if $(PY) scripts/toolchains.py node 2>/dev/null; then $(MAKE) --silent $(NODE_PLUGINS); fi
 
 demo: $(READY) ## Read the sample images through both services; the second run answers from the cache
 	@$(BIN)/ocrmux recognize samples --format txt --annotate build/demo $(ARGS)
@@ -54,7 +78,7 @@ down: ## Stop what `make up` started
 test: $(READY) ## Run the tests; ARGS="-k name" picks some
 	@$(PY) -m pytest $(ARGS)
 
-check: fmt-check lint types imports proto-lint proto-check lock-check compose-check docker-check shell-check ## Check everything that is not a test
+check: fmt-check lint types imports proto-lint proto-check proto-breaking lock-check compose-check docker-check shell-check ## Check everything that is not a test
 
 bench: $(READY) ## Measure, side by side in one run (half an hour); ARGS="quota recipe" picks some, tests/bench has the names
 	@$(PY) -m tests.bench $(ARGS)
@@ -87,9 +111,13 @@ proto-lint: $(READY)
 	@$(BIN)/buf lint
 	@$(BIN)/buf format --diff --exit-code
 
-proto-check: $(READY) ## Check that the committed stubs are what the protos give
+proto-check: proto-plugins ## Check that the committed stubs and docs/api-reference.md are what the protos give
 	@echo "check: generated stubs"
 	@$(PY) scripts/generate_stubs.py --check
+
+proto-breaking: $(READY) ## Check that the protos break no caller of the published contract, nor of main
+	@echo "check: breaking changes"
+	@$(PY) scripts/published_contract.py
 
 lock-check: $(READY)
 	@echo "check: lock files"
@@ -115,8 +143,11 @@ fmt: $(READY) ## Format the code and the protos, and fix what the linter can
 	@$(BIN)/ruff format --quiet .
 	@$(BIN)/buf format --write
 
-proto: $(READY) ## Generate the stubs from the protos
+proto: proto-plugins ## Generate the stubs and docs/api-reference.md from the protos
 	@$(PY) scripts/generate_stubs.py
+
+proto-publish: $(READY) ## Publish the protos as the contract that later ones are compared with; FORCE=1 although it breaks callers
+	@$(PY) scripts/published_contract.py --publish $(if $(FORCE),--force)
 
 lock: $(READY) ## Pin the dependencies of pyproject.toml and the SDKs; UPGRADE=1 takes newer versions
 	$(UV_COMPILE) pyproject.toml --group dev --output-file requirements-dev.lock
@@ -124,5 +155,5 @@ lock: $(READY) ## Pin the dependencies of pyproject.toml and the SDKs; UPGRADE=1
 	$(UV_COMPILE) requirements-sdks.in --output-file requirements-sdks.lock
 
 clean: ## Delete what was built, .venv included
-	rm -rf .venv .venv-sdks build dist .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis
+	rm -rf .venv .venv-sdks tools/node/node_modules build dist .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +

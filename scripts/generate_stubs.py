@@ -96,8 +96,8 @@ def update(root: Path, *, check: bool) -> bool:
         if not check:
             write(kind, wanted, root)
             continue
-        for difference in stale(kind, wanted, root):
-            sys.stderr.write(f"{difference}\n")
+        if differences := list(stale(kind, wanted, root)):
+            sys.stderr.writelines(f"{difference}; run: make proto\n" for difference in differences)
             well = False
     return well
 
@@ -111,8 +111,6 @@ def main(arguments: list[str]) -> int:
         well = update(ROOT, check=bool(arguments))
     except subprocess.CalledProcessError:
         return 1
-    if not well and arguments:
-        sys.stderr.write("run: make proto\n")
     return 0 if well else 1
 
 

@@ -45,15 +45,19 @@ class ServiceUnderTest:
 
 
 @asynccontextmanager
-async def service(module: str, prefix: str, folder: Path, **env: str) -> AsyncIterator[ServiceUnderTest]:
-    """``python -m module`` on a free port; ended by SIGTERM, and killed when that does not help.
+async def service(
+    module: str, prefix: str, folder: Path, *, listen: str = "127.0.0.1:0", **env: str
+) -> AsyncIterator[ServiceUnderTest]:
+    """``python -m module`` on a free port, or on that of ``listen``; ended by SIGTERM, and killed when that does not
+    help.
 
     When it has ended by itself with another status than 0, what is raised within tells the status and its last words.
     Settings are given by their names without the prefix; other variables by their whole names in upper case.
     """
     ready, log = folder / f"{module}.addr", folder / f"{module}.log"
     settings = {f"{prefix}{key.upper()}" if key.islower() else key: value for key, value in env.items()}
-    settings |= {f"{prefix}READY_FILE": str(ready), f"{prefix}LISTEN": "127.0.0.1:0"}
+    settings |= {f"{prefix}READY_FILE": str(ready), f"{prefix}LISTEN": listen}
+    ready.unlink(missing_ok=True)  # of one that was killed
     with log.open("wb") as output:
         process = await asyncio.create_subprocess_exec(
             sys.executable, "-m", module, stdout=output, stderr=output, env={**os.environ, **settings}

@@ -15,6 +15,7 @@ from typing import Any, TypeAlias
 import grpc
 from google.protobuf import any_pb2
 from google.rpc import error_details_pb2, status_pb2
+from grpc_health.v1 import health, health_pb2, health_pb2_grpc
 
 from ocrmux.gateway.v1 import gateway_pb2, gateway_pb2_grpc
 from ocrmux.ocr.v1 import recognition_pb2
@@ -22,6 +23,10 @@ from ocrmux.ocr.v1.document_pb2 import Block, Document, Line, Page
 from ocrmux.ocr.v1.geometry_pb2 import Point, Polygon, Size
 from ocrmux.preprocess.v1 import preprocess_pb2, preprocess_pb2_grpc
 
+PREPROCESS = "ocrmux.preprocess.v1.PreprocessService"
+GATEWAY = "ocrmux.gateway.v1.OcrGatewayService"
+SERVING = health_pb2.HealthCheckResponse.SERVING
+NOT_SERVING = health_pb2.HealthCheckResponse.NOT_SERVING
 PageAnswer = recognition_pb2.PageAnswer
 Context: TypeAlias = "grpc.aio.ServicerContext[Any, Any]"
 PagesOf = Callable[[str, bytes], list[PageAnswer]]
@@ -86,13 +91,21 @@ class StubPlan:
     pages_by: PagesBy | None = None
     backwards: bool = False
     breaks_after: list[int] = field(default_factory=list)
+    breaks_with: status_pb2.Status | None = field(
+        default_factory=lambda: item_error(grpc.StatusCode.UNAVAILABLE, "DRAINING")
+    )
+    unary_failures: list[status_pb2.Status] = field(default_factory=list)
+    unary_gate: asyncio.Event | None = None
     moves: dict[str, int] = field(default_factory=dict)
     knows_digests: set[bytes] = field(default_factory=set)
     gate: asyncio.Event = field(default_factory=asyncio.Event)
     gated_after: int | None = None
     refuses_stream: status_pb2.Status | None = None
     answers_together: int = 1
+    health: health.aio.HealthServicer = field(default_factory=health.aio.HealthServicer)
 
+    metadata: list[dict[str, str | bytes]] = field(default_factory=list)
+    unary_calls: int = 0
     received: list[str] = field(default_factory=list)
     answered: list[str] = field(default_factory=list)
     chunked: list[str] = field(default_factory=list)
@@ -105,6 +118,11 @@ class StubPlan:
     items_together: list[int] = field(default_factory=list)
     batch_sizes: list[int] = field(default_factory=list)
 
+    def note_end(self, context: Any) -> None:
+        """A stream is over. Where no status was sent the caller left, which a handler in mid-write hears late or never."""
+        if not context.done():
+            self.was_cancelled.set()
+
 
 class StubPreprocess(preprocess_pb2_grpc.PreprocessServiceServicer):
     """Keeps the stream rules, aborts on any breach of them, and answers as the plan says."""
@@ -115,6 +133,12 @@ class StubPreprocess(preprocess_pb2_grpc.PreprocessServiceServicer):
     async def Recognize(
         self, request: preprocess_pb2.RecognizeRequest, context: Context
     ) -> preprocess_pb2.RecognizeResponse:
+        self.plan.unary_calls += 1
+        self.plan.metadata.append(dict(context.invocation_metadata() or ()))
+        if self.plan.unary_gate is not None:
+            await self.plan.unary_gate.wait()
+        if self.plan.unary_failures:
+            await _abort(context, self.plan.unary_failures.pop(0))
         answers = self.plan.pages_of("", request.item.image.content)
         if answers[0].page == 0:
             await _abort(context, answers[0].error)
@@ -141,18 +165,17 @@ class StubPreprocess(preprocess_pb2_grpc.PreprocessServiceServicer):
     ) -> AsyncIterator[preprocess_pb2.StreamRecognizeResponse]:
         plan = self.plan
         plan.streams += 1
+        plan.metadata.append(dict(context.invocation_metadata() or ()))
         if plan.refuses_stream is not None:
             await _abort(context, plan.refuses_stream)
         stream = _StubStream(plan, context, plan.breaks_after.pop(0) if plan.breaks_after else None)
+        context.add_done_callback(plan.note_end)
         reader = asyncio.create_task(stream.read(request_iterator))
         try:
             yield preprocess_pb2.StreamRecognizeResponse(limits=plan.limits)
             async for answers in stream.answers_together(reader):
                 yield _response(answers)
             await reader
-        except (asyncio.CancelledError, GeneratorExit):  # the second where it is cancelled in the middle of a write
-            plan.was_cancelled.set()
-            raise
         finally:
             reader.cancel()
             await asyncio.gather(reader, return_exceptions=True)
@@ -225,7 +248,9 @@ class _StubStream:
                 await self._plan.gate.wait()
             for answer in self._answers_for(request_id, content):
                 if self._breaks_after is not None and given >= self._breaks_after:
-                    await _abort(self._context, item_error(grpc.StatusCode.UNAVAILABLE, "DRAINING"))
+                    if self._plan.breaks_with is None:
+                        return
+                    await _abort(self._context, self._plan.breaks_with)
                 given += 1
                 if answer.last_page:
                     self._in_flight.discard(request_id)
@@ -324,13 +349,17 @@ class StubGateway(gateway_pb2_grpc.OcrGatewayServiceServicer):
 
 @contextlib.asynccontextmanager
 async def stub_preprocess(
-    plan: StubPlan, address: str = "127.0.0.1:0", *, max_message_bytes: int = 4 << 20
+    plan: StubPlan,
+    address: str = "127.0.0.1:0",
+    *,
+    max_message_bytes: int = 4 << 20,
+    credentials: grpc.ServerCredentials | None = None,
 ) -> AsyncIterator[str]:
     """Serves the stub preprocess service; gives its ``host:port``."""
     options = [("grpc.so_reuseport", 0), ("grpc.max_receive_message_length", max_message_bytes)]
     server = grpc.aio.server(options=options)
     preprocess_pb2_grpc.add_PreprocessServiceServicer_to_server(StubPreprocess(plan), server)
-    async with _serving(server, address) as target:
+    async with _serving(server, address, PREPROCESS, health_of=plan.health, credentials=credentials) as target:
         yield target
 
 
@@ -339,13 +368,23 @@ async def stub_gateway() -> AsyncIterator[str]:
     """Serves the stub gateway; gives its ``host:port``."""
     server = grpc.aio.server()
     gateway_pb2_grpc.add_OcrGatewayServiceServicer_to_server(StubGateway(), server)
-    async with _serving(server, "127.0.0.1:0") as target:
+    async with _serving(server, "127.0.0.1:0", GATEWAY, health_of=health.aio.HealthServicer()) as target:
         yield target
 
 
 @contextlib.asynccontextmanager
-async def _serving(server: grpc.aio.Server, address: str) -> AsyncIterator[str]:
-    port = server.add_insecure_port(address)
+async def _serving(
+    server: grpc.aio.Server,
+    address: str,
+    name: str,
+    *,
+    health_of: health.aio.HealthServicer,
+    credentials: grpc.ServerCredentials | None = None,
+) -> AsyncIterator[str]:
+    await health_of.set("", SERVING)
+    await health_of.set(name, SERVING)
+    health_pb2_grpc.add_HealthServicer_to_server(health_of, server)
+    port = server.add_secure_port(address, credentials) if credentials else server.add_insecure_port(address)
     await server.start()
     try:
         yield f"127.0.0.1:{port}"

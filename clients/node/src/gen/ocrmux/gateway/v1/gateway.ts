@@ -6,7 +6,20 @@
 
 /* eslint-disable */
 import { BinaryReader, BinaryWriter } from "@bufbuild/protobuf/wire";
-import type { handleBidiStreamingCall, handleUnaryCall, UntypedServiceImplementation } from "@grpc/grpc-js";
+import {
+  type CallOptions,
+  type ChannelCredentials,
+  Client,
+  type ClientDuplexStream,
+  type ClientOptions,
+  type ClientUnaryCall,
+  type handleBidiStreamingCall,
+  type handleUnaryCall,
+  makeGenericClientConstructor,
+  type Metadata,
+  type ServiceError,
+  type UntypedServiceImplementation,
+} from "@grpc/grpc-js";
 import { Rect } from "../../ocr/v1/geometry.js";
 import { ContentChunk, ImagePayload } from "../../ocr/v1/image.js";
 import {
@@ -2526,6 +2539,61 @@ export interface OcrGatewayServiceServer extends UntypedServiceImplementation {
   /** Lists each provider with its features, limits, quota and its state now. */
   listProviders: handleUnaryCall<ListProvidersRequest, ListProvidersResponse>;
 }
+
+export interface OcrGatewayServiceClient extends Client {
+  /** Reads one image. Errors come as the call's status, with the details that an item's Status would have. */
+  recognize(
+    request: RecognizeRequest,
+    callback: (error: ServiceError | null, response: RecognizeResponse) => void,
+  ): ClientUnaryCall;
+  recognize(
+    request: RecognizeRequest,
+    metadata: Metadata,
+    callback: (error: ServiceError | null, response: RecognizeResponse) => void,
+  ): ClientUnaryCall;
+  recognize(
+    request: RecognizeRequest,
+    metadata: Metadata,
+    options: Partial<CallOptions>,
+    callback: (error: ServiceError | null, response: RecognizeResponse) => void,
+  ): ClientUnaryCall;
+  /**
+   * Reads many images. The first request configures, each later one is an item or a chunk of one; the first answer
+   * states the limits, each later one answers an item. A bad item does not end the stream. After the caller's half-close
+   * all pending answers are sent, then status OK.
+   */
+  streamRecognize(): ClientDuplexStream<StreamRecognizeRequest, StreamRecognizeResponse>;
+  streamRecognize(options: Partial<CallOptions>): ClientDuplexStream<StreamRecognizeRequest, StreamRecognizeResponse>;
+  streamRecognize(
+    metadata: Metadata,
+    options?: Partial<CallOptions>,
+  ): ClientDuplexStream<StreamRecognizeRequest, StreamRecognizeResponse>;
+  /** Lists each provider with its features, limits, quota and its state now. */
+  listProviders(
+    request: ListProvidersRequest,
+    callback: (error: ServiceError | null, response: ListProvidersResponse) => void,
+  ): ClientUnaryCall;
+  listProviders(
+    request: ListProvidersRequest,
+    metadata: Metadata,
+    callback: (error: ServiceError | null, response: ListProvidersResponse) => void,
+  ): ClientUnaryCall;
+  listProviders(
+    request: ListProvidersRequest,
+    metadata: Metadata,
+    options: Partial<CallOptions>,
+    callback: (error: ServiceError | null, response: ListProvidersResponse) => void,
+  ): ClientUnaryCall;
+}
+
+export const OcrGatewayServiceClient = makeGenericClientConstructor(
+  OcrGatewayServiceService,
+  "ocrmux.gateway.v1.OcrGatewayService",
+) as unknown as {
+  new (address: string, credentials: ChannelCredentials, options?: Partial<ClientOptions>): OcrGatewayServiceClient;
+  service: typeof OcrGatewayServiceService;
+  serviceName: string;
+};
 
 function floatToJson(value: number | null | undefined): number | string | null | undefined {
   return typeof value === "number" && !globalThis.Number.isFinite(value) ? globalThis.String(value) : value;

@@ -6,7 +6,20 @@
 
 /* eslint-disable */
 import { BinaryReader, BinaryWriter } from "@bufbuild/protobuf/wire";
-import type { handleBidiStreamingCall, handleUnaryCall, UntypedServiceImplementation } from "@grpc/grpc-js";
+import {
+  type CallOptions,
+  type ChannelCredentials,
+  Client,
+  type ClientDuplexStream,
+  type ClientOptions,
+  type ClientUnaryCall,
+  type handleBidiStreamingCall,
+  type handleUnaryCall,
+  makeGenericClientConstructor,
+  type Metadata,
+  type ServiceError,
+  type UntypedServiceImplementation,
+} from "@grpc/grpc-js";
 import { Status } from "../../../google/rpc/status.js";
 import { Rect, Transform } from "../../ocr/v1/geometry.js";
 import { ContentChunk, ContentDigest, ImagePayload } from "../../ocr/v1/image.js";
@@ -2209,6 +2222,71 @@ export interface PreprocessServiceServer extends UntypedServiceImplementation {
   /** Normalises many images and documents, under the same rules as StreamRecognize. */
   streamNormalize: handleBidiStreamingCall<StreamNormalizeRequest, StreamNormalizeResponse>;
 }
+
+export interface PreprocessServiceClient extends Client {
+  /**
+   * Reads one image or document: its pages' results. An error of the item as a whole, or of its only page, comes as the
+   * call's status; an error of one page of several stands at that page.
+   */
+  recognize(
+    request: RecognizeRequest,
+    callback: (error: ServiceError | null, response: RecognizeResponse) => void,
+  ): ClientUnaryCall;
+  recognize(
+    request: RecognizeRequest,
+    metadata: Metadata,
+    callback: (error: ServiceError | null, response: RecognizeResponse) => void,
+  ): ClientUnaryCall;
+  recognize(
+    request: RecognizeRequest,
+    metadata: Metadata,
+    options: Partial<CallOptions>,
+    callback: (error: ServiceError | null, response: RecognizeResponse) => void,
+  ): ClientUnaryCall;
+  /**
+   * The whole way for many images and documents: raw files in, results out. The first request configures, each later one
+   * is an item or a chunk of one; the first answer states the limits, each later one answers a page of an item. A bad
+   * item does not end the stream. After the caller's half-close all pending answers are sent, then status OK.
+   */
+  streamRecognize(): ClientDuplexStream<StreamRecognizeRequest, StreamRecognizeResponse>;
+  streamRecognize(options: Partial<CallOptions>): ClientDuplexStream<StreamRecognizeRequest, StreamRecognizeResponse>;
+  streamRecognize(
+    metadata: Metadata,
+    options?: Partial<CallOptions>,
+  ): ClientDuplexStream<StreamRecognizeRequest, StreamRecognizeResponse>;
+  /** Normalises one page and returns it, without recognition. An error comes as the call's status. */
+  normalize(
+    request: NormalizeRequest,
+    callback: (error: ServiceError | null, response: NormalizeResponse) => void,
+  ): ClientUnaryCall;
+  normalize(
+    request: NormalizeRequest,
+    metadata: Metadata,
+    callback: (error: ServiceError | null, response: NormalizeResponse) => void,
+  ): ClientUnaryCall;
+  normalize(
+    request: NormalizeRequest,
+    metadata: Metadata,
+    options: Partial<CallOptions>,
+    callback: (error: ServiceError | null, response: NormalizeResponse) => void,
+  ): ClientUnaryCall;
+  /** Normalises many images and documents, under the same rules as StreamRecognize. */
+  streamNormalize(): ClientDuplexStream<StreamNormalizeRequest, StreamNormalizeResponse>;
+  streamNormalize(options: Partial<CallOptions>): ClientDuplexStream<StreamNormalizeRequest, StreamNormalizeResponse>;
+  streamNormalize(
+    metadata: Metadata,
+    options?: Partial<CallOptions>,
+  ): ClientDuplexStream<StreamNormalizeRequest, StreamNormalizeResponse>;
+}
+
+export const PreprocessServiceClient = makeGenericClientConstructor(
+  PreprocessServiceService,
+  "ocrmux.preprocess.v1.PreprocessService",
+) as unknown as {
+  new (address: string, credentials: ChannelCredentials, options?: Partial<ClientOptions>): PreprocessServiceClient;
+  service: typeof PreprocessServiceService;
+  serviceName: string;
+};
 
 function bytesFromBase64(b64: string): Uint8Array {
   return Uint8Array.from(globalThis.Buffer.from(b64, "base64"));
