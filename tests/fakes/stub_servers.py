@@ -119,7 +119,7 @@ class StubPlan:
     batch_sizes: list[int] = field(default_factory=list)
 
     def note_end(self, context: Any) -> None:
-        """A stream is over. Where no status was sent the caller left, which a handler in mid-write hears late or never."""
+        """A stream is over. Where no status was sent, the caller left; a handler in mid-write hears it late or never."""
         if not context.done():
             self.was_cancelled.set()
 
@@ -169,7 +169,7 @@ class StubPreprocess(preprocess_pb2_grpc.PreprocessServiceServicer):
         if plan.refuses_stream is not None:
             await _abort(context, plan.refuses_stream)
         stream = _StubStream(plan, context, plan.breaks_after.pop(0) if plan.breaks_after else None)
-        context.add_done_callback(plan.note_end)
+        context.add_done_callback(plan.note_end)  # type: ignore[arg-type]  # the stubs want a class of their own
         reader = asyncio.create_task(stream.read(request_iterator))
         try:
             yield preprocess_pb2.StreamRecognizeResponse(limits=plan.limits)
