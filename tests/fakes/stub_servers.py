@@ -119,7 +119,7 @@ class StubPlan:
     batch_sizes: list[int] = field(default_factory=list)
 
     def note_end(self, context: Any) -> None:
-        """A stream is over. Where no status was sent, the caller left; a handler in mid-write hears it late or never."""
+        """A stream is over. Where no status was sent, the caller left; a handler in mid-write may never hear."""
         if not context.done():
             self.was_cancelled.set()
 
@@ -364,11 +364,12 @@ async def stub_preprocess(
 
 
 @contextlib.asynccontextmanager
-async def stub_gateway() -> AsyncIterator[str]:
+async def stub_gateway(credentials: grpc.ServerCredentials | None = None) -> AsyncIterator[str]:
     """Serves the stub gateway; gives its ``host:port``."""
     server = grpc.aio.server()
     gateway_pb2_grpc.add_OcrGatewayServiceServicer_to_server(StubGateway(), server)
-    async with _serving(server, "127.0.0.1:0", GATEWAY, health_of=health.aio.HealthServicer()) as target:
+    board = health.aio.HealthServicer()
+    async with _serving(server, "127.0.0.1:0", GATEWAY, health_of=board, credentials=credentials) as target:
         yield target
 
 
