@@ -21,7 +21,7 @@ ARGS ?=
 UPGRADE ?=
 FORCE ?=
 
-.PHONY: help setup setup-sdks demo serve test check proto bench quality fuzz lock fmt up down clean
+.PHONY: help setup setup-sdks demo serve test check proto bench load quality fuzz lock fmt up down clean
 .PHONY: setup-go-tools proto-plugins proto-publish proto-breaking
 .PHONY: fmt-check lint types imports proto-lint proto-check lock-check compose-check docker-check shell-check
 
@@ -82,6 +82,9 @@ check: fmt-check lint types imports proto-lint proto-check proto-breaking lock-c
 
 bench: $(READY) ## Measure, side by side in one run (half an hour); ARGS="quota recipe" picks some, tests/bench has the names
 	@$(PY) -m tests.bench $(ARGS)
+
+load: $(READY) build/tools/ghz ## Put loads on a pair with ghz and `ocrmux bench`, into docs/load.md (four minutes)
+	@$(PY) -m tests.load $(ARGS)
 
 quality: $(READY) ## Measure the error rate of generated pages by profile and engine, into docs/quality.md (a quarter of an hour)
 	@$(PY) -m tests.quality $(ARGS)

@@ -28,7 +28,7 @@ from rpc_runtime.listening import warn_of_open_doors
 from rpc_runtime.memory import HeapReturn
 from rpc_runtime.settings import ServerSettings
 from rpc_runtime.stream_messages import StreamLimits
-from rpc_runtime.symbol_pool import SymbolPool
+from rpc_runtime.symbol_pool import symbol_pool
 
 _log = structlog.get_logger("rpc_runtime.server")
 _STOP_SLACK_S = 2.0
@@ -100,7 +100,7 @@ class RpcServer:
         self._health.register(self._server)
         if self._settings.reflection:
             names = (*self._service.names, health.SERVICE_NAME, reflection.SERVICE_NAME)
-            reflection.enable_server_reflection(names, self._server, SymbolPool())
+            reflection.enable_server_reflection(names, self._server, symbol_pool())
         self.address = self._listen()
         warn_of_open_doors(self._settings)
         await self._service.start(self._health)

@@ -2,20 +2,23 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, cast
 
-from google.protobuf import descriptor_pool
+from google.protobuf.descriptor_pool import Default, DescriptorPool
 
 
-class SymbolPool:
+def symbol_pool() -> DescriptorPool:
     """The default pool of protos, which also finds the file of a method.
 
     Protobuf's own pool knows files by messages, fields and services only; ghz asks for the method that it calls, as
     grpc.reflection allows.
     """
+    return cast(DescriptorPool, _SymbolPool())
 
+
+class _SymbolPool:
     def __init__(self) -> None:
-        self._pool: Any = descriptor_pool.Default()
+        self._pool: Any = Default()
 
     def FindFileContainingSymbol(self, symbol: str) -> Any:
         """The file that declares the symbol. Raises KeyError."""

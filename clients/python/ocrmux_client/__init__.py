@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from ocrmux_client.backoff import Backoff
 from ocrmux_client.client import OcrMuxClient
 from ocrmux_client.errors import OcrMuxError
 from ocrmux_client.items import (
@@ -16,9 +17,12 @@ from ocrmux_client.items import (
 )
 from ocrmux_client.normalized_image import NormalizedAnswer, NormalizedImage
 from ocrmux_client.reading import Reading
+from ocrmux_client.stream_policy import StreamPolicy
 from ocrmux_client.sync_client import OcrMux
+from ocrmux_client.tls import Tls
 
 __all__ = [
+    "Backoff",
     "CacheUse",
     "Feature",
     "IdDocument",
@@ -33,4 +37,6 @@ __all__ = [
     "Reading",
     "ReadingConfig",
     "Region",
+    "StreamPolicy",
+    "Tls",
 ]

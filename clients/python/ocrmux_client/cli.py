@@ -5,14 +5,16 @@ from __future__ import annotations
 import os
 from collections.abc import Callable
 from dataclasses import replace
+from functools import wraps
 from importlib import metadata
 from pathlib import Path
-from typing import Annotated, NoReturn
+from typing import Annotated, NoReturn, ParamSpec
 
 import typer
 
 from ocrmux_client import cli_options as options
 from ocrmux_client import commands
+from ocrmux_client.bench_command import bench
 from ocrmux_client.cli_options import FLAG, OUTPUT, parsed_overrides, parsed_region
 from ocrmux_client.compare_command import CompareCommand
 from ocrmux_client.comparison.compare_run import CompareOrder
@@ -26,8 +28,11 @@ from ocrmux_client.normalize_command import NormalizeCommand, TellingFormat
 from ocrmux_client.normalizing_run import NormalizingOrder
 from ocrmux_client.reading_run import ReadingOrder
 from ocrmux_client.recognize_command import RecognizeCommand
+from ocrmux_client.server_access import server_access
 from ocrmux_client.stream_policy import StreamPolicy
-from ocrmux_client.target_address import checked_target
+from ocrmux_client.token_command import token
+
+P = ParamSpec("P")
 
 app = typer.Typer(
     name="ocrmux",
@@ -58,6 +63,16 @@ def _end_with(run: Callable[[], ExitStatus]) -> NoReturn:
     except KeyboardInterrupt:
         status = ExitStatus.INTERRUPTED
     raise typer.Exit(status)
+
+
+def _ended(command: Callable[P, ExitStatus]) -> Callable[P, None]:
+    """The command, ending with its status."""
+
+    @wraps(command)
+    def run(*arguments: P.args, **options_given: P.kwargs) -> None:
+        _end_with(lambda: command(*arguments, **options_given))
+
+    return run
 
 
 def _print_version(wanted: bool) -> None:
@@ -101,6 +116,12 @@ def recognize(
     resume: options.Resume = False,
     ordered: options.Ordered = True,
     target: options.PreprocessTarget = "",
+    tls: options.OverTls = False,
+    ca_file: options.CaFile = None,
+    cert_file: options.CertFile = None,
+    key_file: options.KeyFile = None,
+    token_file: options.TokenFile = None,
+    tenant: options.Tenant = "",
     concurrency: options.Concurrency = 8,
     digest_first: options.DigestFirst = False,
     quiet: options.Quiet = False,
@@ -131,6 +152,15 @@ def recognize(
             )
         except ValueError as error:
             raise UsageProblem(str(error)) from error
+        server = server_access(
+            target,
+            tls=tls,
+            ca_file=ca_file,
+            cert_file=cert_file,
+            key_file=key_file,
+            token_file=token_file,
+            tenant=tenant,
+        )
         order = ReadingOrder(
             config=config,
             policy=StreamPolicy(concurrency=concurrency, ordered=ordered, digest_first=digest_first),
@@ -138,7 +168,7 @@ def recognize(
             password=password,
         )
         return RecognizeCommand(
-            files=FilesCommand(tuple(paths), annotate, checked_target(target) if target else "", quiet, verbose),
+            files=FilesCommand(tuple(paths), annotate, server, quiet, verbose),
             order=order,
             out=None if out == "-" else Path(out),
             output_format=output_format or format_for(out),
@@ -168,6 +198,12 @@ def compare(
     html_pages: options.HtmlPages = 100,
     json: options.ComparisonJson = None,
     target: options.PreprocessTarget = "",
+    tls: options.OverTls = False,
+    ca_file: options.CaFile = None,
+    cert_file: options.CertFile = None,
+    key_file: options.KeyFile = None,
+    token_file: options.TokenFile = None,
+    tenant: options.Tenant = "",
     concurrency: options.Concurrency = 8,
     in_turn: options.InTurn = False,
     quiet: options.Quiet = False,
@@ -203,7 +239,16 @@ def compare(
             password=password,
             in_turn=in_turn,
         )
-        files = FilesCommand(tuple(paths), None, checked_target(target) if target else "", quiet, verbose)
+        server = server_access(
+            target,
+            tls=tls,
+            ca_file=ca_file,
+            cert_file=cert_file,
+            key_file=key_file,
+            token_file=token_file,
+            tenant=tenant,
+        )
+        files = FilesCommand(tuple(paths), None, server, quiet, verbose)
         return CompareCommand(files, order, feature, truth, html, json, html_pages).run()
 
     _end_with(run)
@@ -223,6 +268,12 @@ def normalize(
         typer.Option("--format", help="Default: table on a terminal, jsonl elsewhere.", rich_help_panel=OUTPUT),
     ] = None,
     target: options.PreprocessTarget = "",
+    tls: options.OverTls = False,
+    ca_file: options.CaFile = None,
+    cert_file: options.CertFile = None,
+    key_file: options.KeyFile = None,
+    token_file: options.TokenFile = None,
+    tenant: options.Tenant = "",
     concurrency: options.Concurrency = 8,
     quiet: options.Quiet = False,
     verbose: options.Verbose = False,
@@ -241,8 +292,16 @@ def normalize(
             password=password,
             compares=compare,
         )
-        checked = checked_target(target) if target else ""
-        files = FilesCommand(tuple(paths), out, checked, quiet, verbose, preprocess_only=not provider)
+        server = server_access(
+            target,
+            tls=tls,
+            ca_file=ca_file,
+            cert_file=cert_file,
+            key_file=key_file,
+            token_file=token_file,
+            tenant=tenant,
+        )
+        files = FilesCommand(tuple(paths), out, server, quiet, verbose, preprocess_only=not provider)
         return NormalizeCommand(files, order, out, telling).run()
 
     _end_with(run)
@@ -263,7 +322,30 @@ def providers(
     target: Annotated[
         str, typer.Option(metavar="HOST:PORT", help="A running gateway. Without it, one is started for the question.")
     ] = "",
+    tls: options.OverTls = False,
+    ca_file: options.CaFile = None,
+    cert_file: options.CertFile = None,
+    key_file: options.KeyFile = None,
+    token_file: options.TokenFile = None,
+    tenant: options.Tenant = "",
     as_json: Annotated[bool, typer.Option("--json", metavar=FLAG, help="JSON for programs.")] = False,
 ) -> None:
     """Lists the providers: what each reads, its limits, its state now."""
-    _end_with(lambda: commands.providers(checked_target(target) if target else "", as_json=as_json))
+
+    def run() -> ExitStatus:
+        server = server_access(
+            target,
+            tls=tls,
+            ca_file=ca_file,
+            cert_file=cert_file,
+            key_file=key_file,
+            token_file=token_file,
+            tenant=tenant,
+        )
+        return commands.providers(server, as_json=as_json)
+
+    _end_with(run)
+
+
+app.command()(token)
+app.command()(_ended(bench))

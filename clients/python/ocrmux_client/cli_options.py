@@ -232,6 +232,32 @@ PreprocessTarget = Annotated[
         rich_help_panel=RUNNING,
     ),
 ]
+OverTls = Annotated[
+    bool,
+    typer.Option("--tls", metavar=FLAG, help="TLS with the system's roots, to --target.", rich_help_panel=RUNNING),
+]
+CaFile = Annotated[
+    Path | None,
+    typer.Option(metavar="FILE", help="TLS with the roots in this PEM file, to --target.", rich_help_panel=RUNNING),
+]
+CertFile = Annotated[
+    Path | None,
+    typer.Option(metavar="FILE", help="PEM: this caller's certificate, for mutual TLS.", rich_help_panel=RUNNING),
+]
+KeyFile = Annotated[
+    Path | None, typer.Option(metavar="FILE", help="PEM: the key of --cert-file.", rich_help_panel=RUNNING)
+]
+TokenFile = Annotated[
+    Path | None,
+    typer.Option(
+        metavar="FILE",
+        help="The token that --target wants; else it is the environment's OCRMUX_TOKEN.",
+        rich_help_panel=RUNNING,
+    ),
+]
+Tenant = Annotated[
+    str, typer.Option(metavar="NAME", help="Whose items these are, for turns and budgets.", rich_help_panel=RUNNING)
+]
 Concurrency = Annotated[
     int, typer.Option(metavar="N", min=1, max=1024, help="Files on their way at once.", rich_help_panel=RUNNING)
 ]

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncGenerator, AsyncIterable, Awaitable, Callable, Iterable, Sequence
+from collections.abc import AsyncGenerator, AsyncIterable, Iterable, Sequence
 from contextlib import aclosing
 from dataclasses import replace
 from pathlib import Path
 from types import TracebackType
-from typing import Self, TypeVar
+from typing import Self
 
 import grpc
 
@@ -24,29 +24,44 @@ from ocrmux.preprocess.v1.preprocess_pb2 import (
     SourceItem,
 )
 from ocrmux.preprocess.v1.preprocess_pb2_grpc import PreprocessServiceStub
+from ocrmux_client.attempts import Attempts
 from ocrmux_client.backoff import Backoff
+from ocrmux_client.channel import (
+    GATEWAY_SERVICE,
+    PREPROCESS_SERVICE,
+    call_metadata,
+    check_token_is_safe,
+    open_channel,
+)
 from ocrmux_client.errors import SOURCE_UNREADABLE, OcrMuxError
 from ocrmux_client.item_stream import ItemStream
 from ocrmux_client.items import Item, NormalizingConfig, ReadingConfig, Region
 from ocrmux_client.normalized_image import NormalizedAnswer, NormalizedImage
+from ocrmux_client.reachability import until_serving
 from ocrmux_client.reading import Reading
 from ocrmux_client.stream_dialect import NormalizeDialect, RecognizeDialect
 from ocrmux_client.stream_policy import StreamPolicy
+from ocrmux_client.tls import Tls
 
-RECEIVE_MAX_BYTES = 64 << 20
 UNARY_MAX_BYTES = 3 << 20
-KEEPALIVE_S = 60
-_LOOPBACK = ("127.", "localhost", "[::1]", "unix:")
-
-T = TypeVar("T")
+_ONE_CONNECTION = StreamPolicy(concurrency=1, sends_per_item=1, backoff=Backoff(attempts=0))
+"""For one item whose tries are counted elsewhere."""
 
 
 class OcrMuxClient:
     """Reads images and documents through an ocrmux server; for use on one event loop.
 
-    ``target`` is ``host:port`` of a preprocess service; ``list_providers`` asks ``gateway_target``, or the same target
-    where none is given. The connection is in the clear unless ``credentials`` are given; ``metadata`` goes with every
-    call. Failures are OcrMuxError. Passing failures (UNAVAILABLE, SERVER_BUSY) are tried again with ``backoff``.
+    ``target`` is ``host:port`` of a preprocess service, or any name that gRPC resolves; calls go round robin to all of
+    its addresses that are SERVING. ``list_providers`` asks ``gateway_target``, or the same target where none is given.
+    Nothing is connected to before the first call.
+
+    The connection is in the clear unless there is ``tls``, or ``credentials`` of gRPC's own. ``token`` goes with every
+    call as ``authorization: Bearer``, ``tenant`` as ``ocrmux-tenant``, ``metadata`` as it is. Raises ValueError for a
+    token in the clear to anywhere but this machine, and for TLS files that are not what they should be; OSError for
+    files that cannot be read.
+
+    Failures of calls are OcrMuxError. Passing failures (UNAVAILABLE, SERVER_BUSY) are tried again with ``backoff``, by
+    default after up to four failures.
     """
 
     def __init__(
@@ -54,15 +69,28 @@ class OcrMuxClient:
         target: str,
         *,
         gateway_target: str | None = None,
+        tls: Tls | None = None,
+        token: str | None = None,
+        tenant: str | None = None,
         credentials: grpc.ChannelCredentials | None = None,
         metadata: Sequence[tuple[str, str]] = (),
         backoff: Backoff | None = None,
     ) -> None:
+        if tls is not None and credentials is not None:
+            raise ValueError("tls and credentials say the same thing: give one of them")
+        if tls is not None:
+            credentials = tls.credentials()
+        if token is not None:
+            for address in filter(None, (target, gateway_target)):
+                check_token_is_safe(address, is_encrypted=credentials is not None)
         self._target = target
-        self._metadata = tuple(metadata)
+        self._credentials = credentials
+        self._metadata = call_metadata(token, tenant, metadata)
         self._backoff = backoff or Backoff(attempts=4)
-        self._channel = _channel(target, credentials)
-        self._gateway_channel = _channel(gateway_target, credentials) if gateway_target else self._channel
+        self._channel = open_channel(target, credentials, PREPROCESS_SERVICE)
+        self._gateway_channel = open_channel(
+            gateway_target or target, credentials, GATEWAY_SERVICE if gateway_target else ""
+        )
         self._preprocess = PreprocessServiceStub(self._channel)
         self._gateway = OcrGatewayServiceStub(self._gateway_channel)
 
@@ -80,12 +108,13 @@ class OcrMuxClient:
         await self._gateway_channel.close()
 
     async def wait_until_reachable(self, timeout_s: float = 10.0) -> None:
-        """Returns once the target takes connections; OcrMuxError UNAVAILABLE if it does not within ``timeout_s``."""
-        try:
-            await asyncio.wait_for(self._channel.channel_ready(), timeout_s)
-        except TimeoutError as error:
-            message = f"nothing answers at {self._target} within {timeout_s:g} s"
-            raise OcrMuxError(grpc.StatusCode.UNAVAILABLE, "", message) from error
+        """Returns once a server at the target serves.
+
+        Raises OcrMuxError: UNAVAILABLE with the cause if none does within ``timeout_s``, UNIMPLEMENTED at once where a
+        server answers that is no preprocess service.
+        """
+        async with open_channel(self._target, self._credentials, "") as plain:
+            await until_serving(self._channel, plain, self._target, PREPROCESS_SERVICE, timeout_s)
 
     async def recognize(
         self,
@@ -96,28 +125,33 @@ class OcrMuxClient:
         password: str = "",
         timeout_s: float = 300.0,
     ) -> Reading:
-        """Reads one image or document, waiting at most ``timeout_s`` seconds for each try.
+        """Reads one image or document within ``timeout_s`` seconds, all tries together.
 
         Raises OcrMuxError for an item that cannot be read as a whole; an error of a single page stands in the Reading.
         Content above 3 MiB, or above a server's lower limit on messages, goes in chunks over a stream.
         """
         config = config or ReadingConfig()
-        data = content if isinstance(content, bytes) else await _file_content(content)
-        if len(data) > UNARY_MAX_BYTES:
-            return await self._recognize_in_chunks(data, config, regions, password, timeout_s)
-        item = SourceItem(
-            image=ImagePayload(content=data), regions=[region.to_proto() for region in regions], password=password
-        )
-        request = RecognizeRequest(recognition=config.recognition(), normalization=config.normalization(), item=item)
-        try:
-            response = await self._again(
-                lambda: self._preprocess.Recognize(request, timeout=timeout_s, metadata=self._metadata)
-            )
-        except OcrMuxError as error:
-            if not _is_message_limit(error):
-                raise
-            return await self._recognize_in_chunks(data, config, regions, password, timeout_s)
-        return Reading(tuple(response.answers))
+        async with Attempts(self._backoff, timeout_s) as attempts:
+            data = await _bytes_of(content)
+            if len(data) <= UNARY_MAX_BYTES:
+                item = SourceItem(
+                    image=ImagePayload(content=data),
+                    regions=[region.to_proto() for region in regions],
+                    password=password,
+                )
+                request = RecognizeRequest(
+                    recognition=config.recognition(), normalization=config.normalization(), item=item
+                )
+                try:
+                    response = await attempts.result(
+                        lambda: self._preprocess.Recognize(request, timeout=attempts.left_s, metadata=self._metadata)
+                    )
+                    return Reading(tuple(response.answers))
+                except OcrMuxError as error:
+                    if not _is_message_limit(error):
+                        raise
+            whole = Item("whole", data, tuple(regions), password)
+            return await attempts.result(lambda: self._recognize_in_chunks(whole, config))
 
     async def stream_recognize(
         self,
@@ -153,24 +187,26 @@ class OcrMuxClient:
         password: str = "",
         timeout_s: float = 120.0,
     ) -> NormalizedImage:
-        """One page made fit for recognition, without reading it. Raises OcrMuxError.
+        """One page made fit for recognition, without reading it, within ``timeout_s`` seconds. Raises OcrMuxError.
 
         Content above the server's limit on messages goes in chunks over a stream, which makes the pages before this one
-        too; ``timeout_s`` then holds for all of it.
+        too.
         """
         config = config or NormalizingConfig()
-        data = content if isinstance(content, bytes) else await _file_content(content)
-        item = SourceItem(image=ImagePayload(content=data), password=password)
-        request = NormalizeRequest(normalization=config.normalization(), item=item, page=page)
-        try:
-            response = await self._again(
-                lambda: self._preprocess.Normalize(request, timeout=timeout_s, metadata=self._metadata)
-            )
-        except OcrMuxError as error:
-            if not _is_message_limit(error):
-                raise
-            return await self._normalize_in_chunks(data, config, page, password, timeout_s)
-        return NormalizedImage.of(response.page, page, response.page_count, content=response.page.content)
+        async with Attempts(self._backoff, timeout_s) as attempts:
+            data = await _bytes_of(content)
+            item = SourceItem(image=ImagePayload(content=data), password=password)
+            request = NormalizeRequest(normalization=config.normalization(), item=item, page=page)
+            try:
+                response = await attempts.result(
+                    lambda: self._preprocess.Normalize(request, timeout=attempts.left_s, metadata=self._metadata)
+                )
+                return NormalizedImage.of(response.page, page, response.page_count, content=response.page.content)
+            except OcrMuxError as error:
+                if not _is_message_limit(error):
+                    raise
+            whole = Item("whole", data, (), password)
+            return await attempts.result(lambda: self._normalize_in_chunks(whole, config, page))
 
     async def stream_normalize(
         self,
@@ -196,63 +232,31 @@ class OcrMuxClient:
 
     async def list_providers(self, *, timeout_s: float = 30.0) -> ListProvidersResponse:
         """Every provider that the gateway knows, with its limits and its state now. Raises OcrMuxError."""
-        request = ListProvidersRequest()
-        return await self._again(
-            lambda: self._gateway.ListProviders(request, timeout=timeout_s, metadata=self._metadata)
-        )
+        async with Attempts(self._backoff, timeout_s) as attempts:
+            return await attempts.result(
+                lambda: self._gateway.ListProviders(
+                    ListProvidersRequest(), timeout=attempts.left_s, metadata=self._metadata
+                )
+            )
 
-    async def _recognize_in_chunks(
-        self, data: bytes, config: ReadingConfig, regions: Sequence[Region], password: str, timeout_s: float
-    ) -> Reading:
-        item = Item("whole", data, tuple(regions), password)
-        policy = StreamPolicy(concurrency=1, backoff=self._backoff)
-        try:
-            async with asyncio.timeout(timeout_s):
-                reading = Reading(tuple([answer async for answer in self.stream_recognize([item], config, policy)]))
-        except TimeoutError as error:
-            raise _no_answer_within(timeout_s) from error
+    async def _recognize_in_chunks(self, item: Item, config: ReadingConfig) -> Reading:
+        async with aclosing(self.stream_recognize([item], config, _ONE_CONNECTION)) as answers:
+            reading = Reading(tuple([answer async for answer in answers]))
         if reading.errors and reading.errors[0][0] == 0:
             raise reading.errors[0][1]
         return reading
 
-    async def _normalize_in_chunks(
-        self, data: bytes, config: NormalizingConfig, page: int, password: str, timeout_s: float
-    ) -> NormalizedImage:
-        policy = StreamPolicy(concurrency=1, backoff=self._backoff)
+    async def _normalize_in_chunks(self, item: Item, config: NormalizingConfig, page: int) -> NormalizedImage:
         page_count = 0
-        try:
-            async with (
-                asyncio.timeout(timeout_s),
-                aclosing(self.stream_normalize([Item("whole", data, (), password)], config, policy)) as answers,
-            ):
-                async for answer in answers:
-                    page_count = answer.page
-                    if answer.error is not None and answer.page in {0, page}:
-                        raise answer.error
-                    if answer.image is not None and answer.page == page:
-                        return answer.image
-        except TimeoutError as error:
-            raise _no_answer_within(timeout_s) from error
+        async with aclosing(self.stream_normalize([item], config, _ONE_CONNECTION)) as answers:
+            async for answer in answers:
+                page_count = answer.page
+                if answer.error is not None and answer.page in {0, page}:
+                    raise answer.error
+                if answer.image is not None and answer.page == page:
+                    return answer.image
         message = f"there is no page {page} in a document of {page_count} pages"
         raise OcrMuxError(grpc.StatusCode.OUT_OF_RANGE, "PAGE_OUT_OF_DOCUMENT", message)
-
-    async def _again(self, call: Callable[[], Awaitable[T]]) -> T:
-        """The call's response; passing failures are tried again as the backoff says."""
-        failures = 0
-        while True:
-            try:
-                return await call()
-            except grpc.aio.AioRpcError as error:
-                failure = OcrMuxError.from_rpc_error(error)
-                failures += 1
-                passing = failure.code is grpc.StatusCode.UNAVAILABLE or failure.reason == "SERVER_BUSY"
-                if not passing or failures > self._backoff.attempts:
-                    raise failure from error
-                await asyncio.sleep(self._backoff.wait_s(failures, at_least_s=failure.retry_after_s))
-
-
-def _no_answer_within(timeout_s: float) -> OcrMuxError:
-    return OcrMuxError(grpc.StatusCode.DEADLINE_EXCEEDED, "", f"no answer within {timeout_s:g} s")
 
 
 def _is_message_limit(error: OcrMuxError) -> bool:
@@ -261,23 +265,11 @@ def _is_message_limit(error: OcrMuxError) -> bool:
     return too_large and "larger than max" in error.message
 
 
-async def _file_content(path: Path) -> bytes:
+async def _bytes_of(content: bytes | Path) -> bytes:
+    if isinstance(content, bytes):
+        return content
     try:
-        return await asyncio.to_thread(path.read_bytes)
+        return await asyncio.to_thread(content.read_bytes)
     except OSError as error:
-        message = f"{path} cannot be read: {error.strerror or error}"
+        message = f"{content} cannot be read: {error.strerror or error}"
         raise OcrMuxError(grpc.StatusCode.NOT_FOUND, SOURCE_UNREADABLE, message) from error
-
-
-def _channel(target: str, credentials: grpc.ChannelCredentials | None) -> grpc.aio.Channel:
-    options: list[tuple[str, str | int]] = [
-        ("grpc.max_receive_message_length", RECEIVE_MAX_BYTES),
-        ("grpc.max_send_message_length", RECEIVE_MAX_BYTES),
-        ("grpc.keepalive_time_ms", KEEPALIVE_S * 1000),
-        ("grpc.keepalive_timeout_ms", 20_000),
-        ("grpc.keepalive_permit_without_calls", 0),
-        ("grpc.enable_http_proxy", 0 if target.startswith(_LOOPBACK) else 1),
-    ]
-    if credentials is not None:
-        return grpc.aio.secure_channel(target, credentials, options)
-    return grpc.aio.insecure_channel(target, options)

@@ -6,6 +6,7 @@ import asyncio
 import contextlib
 import signal
 import time
+from dataclasses import replace
 from types import FrameType
 
 import grpc
@@ -14,13 +15,13 @@ from rich.console import Console
 
 from ocrmux.gateway.v1.gateway_pb2 import PROVIDER_STATE_STARTING, ListProvidersResponse
 from ocrmux_client.backoff import Backoff
-from ocrmux_client.client import OcrMuxClient
 from ocrmux_client.consoles import error_console, say
 from ocrmux_client.errors import OcrMuxError, ServicesNotRunning, UsageProblem
 from ocrmux_client.exit_status import ExitStatus
 from ocrmux_client.listen_address import check_free
 from ocrmux_client.pair import ServicePair
 from ocrmux_client.providers_table import providers_json, providers_table
+from ocrmux_client.server_access import ServerAccess
 from ocrmux_client.target_address import wrong_server
 
 _SERVE_POLL_S = 0.2
@@ -63,16 +64,16 @@ def serve(host: str, preprocess_port: int, gateway_port: int) -> ExitStatus:
         return ExitStatus.OK
 
 
-def providers(target: str, *, as_json: bool) -> ExitStatus:
-    """Prints the providers of the gateway at ``target``, or of one started for the question."""
+def providers(server: ServerAccess, *, as_json: bool) -> ExitStatus:
+    """Prints the providers of this gateway, or of one started for the question where it has no target."""
     with contextlib.ExitStack() as stack:
-        if not target:
+        if not server.target:
             spinner = stack.enter_context(error_console().status("starting the gateway"))
             pair = stack.enter_context(ServicePair(gateway_only=True, told=spinner.update))
-            target = pair.gateway_target
-            response = asyncio.run(_list_settled_providers(target))
+            server = replace(server, target=pair.gateway_target)
+            response = asyncio.run(_list_settled_providers(server))
         else:
-            response = asyncio.run(_list_providers(target))
+            response = asyncio.run(_list_providers(server))
     if as_json:
         typer.echo(providers_json(response))
     else:
@@ -80,21 +81,21 @@ def providers(target: str, *, as_json: bool) -> ExitStatus:
     return ExitStatus.OK
 
 
-async def _list_providers(target: str) -> ListProvidersResponse:
-    async with OcrMuxClient(target, backoff=Backoff(attempts=2)) as client:
+async def _list_providers(server: ServerAccess) -> ListProvidersResponse:
+    async with server.client(Backoff(attempts=2)) as client:
         try:
             return await client.list_providers()
         except OcrMuxError as error:
             if error.code is grpc.StatusCode.UNIMPLEMENTED:
-                raise wrong_server(target, wanted="gateway", perhaps="preprocess service") from error
-            raise OcrMuxError(error.code, error.reason, f"{target}: {error.message}") from error
+                raise wrong_server(server.target, wanted="gateway", perhaps="preprocess service") from error
+            raise OcrMuxError(error.code, error.reason, f"{server.target}: {error.message}") from error
 
 
-async def _list_settled_providers(target: str) -> ListProvidersResponse:
+async def _list_settled_providers(server: ServerAccess) -> ListProvidersResponse:
     """The list once no provider is being made ready any more, or after 20 seconds as it is then."""
     deadline_s = time.monotonic() + _SETTLE_TIMEOUT_S
     while True:
-        response = await _list_providers(target)
+        response = await _list_providers(server)
         starting = any(provider.state == PROVIDER_STATE_STARTING for provider in response.providers)
         if not starting or time.monotonic() > deadline_s:
             return response

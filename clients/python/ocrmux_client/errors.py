@@ -13,6 +13,8 @@ ERROR_DOMAIN = "ocrmux"
 SOURCE_UNREADABLE = "SOURCE_UNREADABLE"
 CONNECTION_LOST = "CONNECTION_LOST"
 PROTOCOL_BROKEN = "PROTOCOL_BROKEN"
+SEND_ELSEWHERE = frozenset({"DRAINING", "SERVER_BUSY"})
+"""Reasons of a server that has no room for an item, or no more."""
 
 _STATUS_DETAILS_KEY = "grpc-status-details-bin"
 _CODE_BY_NUMBER: dict[int, grpc.StatusCode] = {code.value[0]: code for code in grpc.StatusCode}
@@ -23,7 +25,8 @@ class OcrMuxError(Exception):
 
     ``code`` is the gRPC code; ``reason`` is the stable reason of the contract, or empty where the failure came from
     below the services (no connection, a proxy); ``metadata`` has figures by name; ``retry_after_s`` (seconds) says when
-    the server wants to be asked again, or None.
+    the server wants to be asked again, or None. ``details`` is the google.rpc.Status whole, with what else the server
+    told, such as BadRequest or QuotaFailure.
     """
 
     def __init__(
@@ -34,13 +37,26 @@ class OcrMuxError(Exception):
         *,
         metadata: Mapping[str, str] | None = None,
         retry_after_s: float | None = None,
+        details: status_pb2.Status | None = None,
     ) -> None:
         self.code = code
         self.reason = reason
         self.message = message
         self.metadata = dict(metadata or {})
         self.retry_after_s = retry_after_s
+        self.details = details if details is not None else item_status(code, reason, message, metadata)
         super().__init__(f"{code.name}{f' {reason}' if reason else ''}: {message}")
+
+    @property
+    def is_passing(self) -> bool:
+        """Whether the same call may succeed later: its connection was lost, or the server had no room for it.
+
+        INTERNAL without a reason is what gRPC and proxies say of broken connections; CANCELLED a server that stopped.
+        """
+        if self.code is grpc.StatusCode.INTERNAL:
+            return not self.reason
+        lost = self.code in {grpc.StatusCode.UNAVAILABLE, grpc.StatusCode.CANCELLED}
+        return lost or self.reason in SEND_ELSEWHERE
 
     @classmethod
     def from_status(cls, status: status_pb2.Status) -> OcrMuxError:
@@ -50,13 +66,14 @@ class OcrMuxError(Exception):
             if detail.Is(error_details_pb2.ErrorInfo.DESCRIPTOR):
                 info = error_details_pb2.ErrorInfo()
                 detail.Unpack(info)
-                reason, metadata = info.reason, dict(info.metadata)
+                if info.domain == ERROR_DOMAIN:
+                    reason, metadata = info.reason, dict(info.metadata)
             elif detail.Is(error_details_pb2.RetryInfo.DESCRIPTOR):
                 retry = error_details_pb2.RetryInfo()
                 detail.Unpack(retry)
                 retry_after_s = retry.retry_delay.ToNanoseconds() / 1e9
         code = _CODE_BY_NUMBER.get(status.code, grpc.StatusCode.UNKNOWN)
-        return cls(code, reason, status.message, metadata=metadata, retry_after_s=retry_after_s)
+        return cls(code, reason, status.message, metadata=metadata, retry_after_s=retry_after_s, details=status)
 
     @classmethod
     def from_rpc_error(cls, error: grpc.aio.AioRpcError) -> OcrMuxError:
@@ -84,8 +101,10 @@ class UsageProblem(Exception):
 def item_status(
     code: grpc.StatusCode, reason: str, message: str, metadata: Mapping[str, str] | None = None
 ) -> status_pb2.Status:
-    """A Status with ErrorInfo for an item that the client itself has to answer."""
+    """A Status that the client itself makes, with ErrorInfo where there is a reason."""
     number: int = code.value[0]
+    if not reason:
+        return status_pb2.Status(code=number, message=message)
     packed = any_pb2.Any()
     packed.Pack(error_details_pb2.ErrorInfo(reason=reason, domain=ERROR_DOMAIN, metadata=dict(metadata or {})))
     return status_pb2.Status(code=number, message=message, details=[packed])

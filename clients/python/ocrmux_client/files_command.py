@@ -6,7 +6,7 @@ import asyncio
 import contextlib
 import signal
 from collections.abc import Callable, Coroutine, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from itertools import chain
 from pathlib import Path
@@ -16,13 +16,13 @@ import grpc
 from rich.console import Console
 
 from ocrmux_client import sources
-from ocrmux_client.client import OcrMuxClient
 from ocrmux_client.consoles import error_console, say, silence_stdout
 from ocrmux_client.errors import OcrMuxError, ServicesNotRunning, UsageProblem
 from ocrmux_client.exit_status import ExitStatus
 from ocrmux_client.pair import ServicePair
 from ocrmux_client.progress import RunProgress
 from ocrmux_client.run_summary import RunSummary
+from ocrmux_client.server_access import ServerAccess
 from ocrmux_client.source_run import WatchedRun
 from ocrmux_client.target_address import wrong_server
 
@@ -36,13 +36,13 @@ RunT = TypeVar("RunT", bound=WatchedRun)
 class FilesCommand:
     """Files and the services that take them.
 
-    ``pictures`` is the folder that pictures are written to, which is not walked. Without a ``target`` the services are
-    started for the run, only the preprocess service with ``preprocess_only``.
+    ``pictures`` is the folder that pictures are written to, which is not walked. Where the ``server`` has no target the
+    services are started for the run, only the preprocess service with ``preprocess_only``.
     """
 
     paths: tuple[str, ...]
     pictures: Path | None
-    target: str
+    server: ServerAccess
     quiet: bool
     verbose: bool
     preprocess_only: bool = False
@@ -75,13 +75,13 @@ class FilesCommand:
         """
         console = error_console()
         with contextlib.ExitStack() as stack:
-            target, watch, pair = self.target, _watch_nothing, None
-            if not target:
+            server, watch, pair = self.server, _watch_nothing, None
+            if not server.target:
                 pair = stack.enter_context(self._pair(console))
-                target, watch = pair.preprocess_target, pair.check
+                server, watch = replace(server, target=pair.preprocess_target), pair.check
                 if self.verbose:
                     behind = f" and {pair.gateway_target}" if pair.gateway_target else ""
-                    say(console, f"services at {target}{behind}, logs in {pair.log_folder}")
+                    say(console, f"services at {server.target}{behind}, logs in {pair.log_folder}")
             shown = console.is_terminal and not self.quiet
             progress = RunProgress(
                 console, shown=shown, shares_terminal=shares_terminal, doing=doing, tells_cache=tells_cache
@@ -90,7 +90,7 @@ class FilesCommand:
             with progress:
                 if shown and sources.STANDARD_INPUT not in self.paths:
                     sources.count(self._walk(), lambda files: progress.set_total(files * rounds))
-                ending = _interruptible(_work(run, target, walked, watch))
+                ending = _interruptible(_work(run, server, walked, watch))
             status = self._close(console, run.summary, run.elapsed_s, ending)
             if pair is not None and run.summary.bugs:
                 pair.keep_logs()
@@ -128,15 +128,17 @@ class FilesCommand:
         return ExitStatus.SOME_FAILED if summary.errors else ExitStatus.OK
 
 
-async def _work(run: WatchedRun, target: str, walked: Iterator[Path], watch: Callable[[], None]) -> Exception | None:
+async def _work(
+    run: WatchedRun, server: ServerAccess, walked: Iterator[Path], watch: Callable[[], None]
+) -> Exception | None:
     """Runs to the end; gives what broke the run off, or None."""
-    async with OcrMuxClient(target) as client:
-        await client.wait_until_reachable(_REACH_TIMEOUT_S)
+    async with server.client() as client:
         try:
+            await client.wait_until_reachable(_REACH_TIMEOUT_S)
             await run.run(client, walked, watch=watch)
         except OcrMuxError as error:
             if error.code is grpc.StatusCode.UNIMPLEMENTED:
-                return wrong_server(target, wanted="preprocess service", perhaps="gateway")
+                return wrong_server(server.target, wanted="preprocess service", perhaps="gateway")
             try:
                 watch()
             except ServicesNotRunning as death:

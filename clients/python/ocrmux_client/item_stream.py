@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+from bisect import insort
 from collections import deque
 from collections.abc import AsyncGenerator, AsyncIterable, Callable, Coroutine, Iterable
 from dataclasses import dataclass
+from itertools import chain
 from typing import Any, Generic, TypeVar
 
 import grpc
@@ -15,13 +17,12 @@ from ocrmux.ocr.v1.recognition_pb2 import StreamLimits
 from ocrmux.preprocess.v1.preprocess_pb2 import SourceItem
 from ocrmux_client import item_messages
 from ocrmux_client.answer_order import AnswerOrder
-from ocrmux_client.errors import CONNECTION_LOST, PROTOCOL_BROKEN, OcrMuxError, item_status
+from ocrmux_client.errors import CONNECTION_LOST, PROTOCOL_BROKEN, SEND_ELSEWHERE, OcrMuxError, item_status
 from ocrmux_client.items import Item
 from ocrmux_client.stream_dialect import AnswerT, RequestT, ResponseT, StreamDialect
 from ocrmux_client.stream_policy import StreamPolicy
 from ocrmux_client.stream_source import StreamSource
 
-_SEND_ELSEWHERE = frozenset({"DRAINING", "SERVER_BUSY"})
 _DIGESTS_TOGETHER_MAX = 32
 _HASHED_TOGETHER_MAX_BYTES = 32 << 20  # a message of digests waits no longer than this takes to hash
 
@@ -30,14 +31,16 @@ T = TypeVar("T")
 
 @dataclass(slots=True)
 class _Entry:
-    """An item on its way."""
+    """An item on its way. ``is_sent``: the present connection has it, or a part of it."""
 
     item: Item
     place: int
     by_digest: bool
     size_bytes: int = 0
     pages_given: int = 0
-    sends: int = 0
+    is_sent: bool = False
+    losses: int = 0
+    moves: int = 0
 
 
 class ItemStream(Generic[RequestT, ResponseT, AnswerT]):
@@ -45,7 +48,7 @@ class ItemStream(Generic[RequestT, ResponseT, AnswerT]):
 
     Items without an answer are sent again, under the same ids, after a connection is lost or the server drains.
     ``answers`` raises OcrMuxError when the server refuses the stream as a whole or stays away longer than the backoff
-    allows; what was given out until then stands.
+    allows, or when the stream's time is over; what was given out until then stands.
     """
 
     def __init__(
@@ -87,10 +90,17 @@ class ItemStream(Generic[RequestT, ResponseT, AnswerT]):
             await self._source.close()
 
     async def _drive(self) -> None:
+        """Puts the ending behind the answers that came before it."""
+        limit = asyncio.timeout(self._policy.timeout_s)
         try:
-            await self._connections()
+            async with limit:
+                await self._connections()
         except Exception as error:
-            self._out.put_nowait(error)  # raised by answers(), after the answers that came before it
+            if limit.expired():
+                message = f"the stream was not read to its end within {self._policy.timeout_s:g} s"
+                self._out.put_nowait(OcrMuxError(grpc.StatusCode.DEADLINE_EXCEEDED, "", message))
+            else:
+                self._out.put_nowait(error)
         else:
             self._out.put_nowait(None)
 
@@ -99,7 +109,7 @@ class ItemStream(Generic[RequestT, ResponseT, AnswerT]):
         while await self._has_work():
             self._progress = False
             failure = await self._connection()
-            if self._progress or failure is None:
+            if self._progress:
                 failures = 0
             if failure is None:
                 continue
@@ -124,9 +134,8 @@ class ItemStream(Generic[RequestT, ResponseT, AnswerT]):
         item = self._source.take()
         if item is None:
             return
-        if item.request_id in self._in_flight or any(
-            entry.item.request_id == item.request_id for entry in self._waiting
-        ):
+        on_their_way = chain(self._in_flight.values(), self._waiting, self._moving)
+        if any(entry.item.request_id == item.request_id for entry in on_their_way):
             raise ValueError(f"the request_id {item.request_id!r} is used by two items")
         self._waiting.append(_Entry(item, self._order.start(), by_digest=self._policy.digest_first))
 
@@ -144,7 +153,7 @@ class ItemStream(Generic[RequestT, ResponseT, AnswerT]):
                 await asyncio.wait({reader})
             reader.result()
         except grpc.aio.AioRpcError as error:
-            failure = _ending(error)
+            failure = ending(error)
         except OcrMuxError as error:
             failure = error
         finally:
@@ -157,21 +166,26 @@ class ItemStream(Generic[RequestT, ResponseT, AnswerT]):
     def _settle(self, failure: OcrMuxError | None) -> OcrMuxError | None:
         """Puts unanswered items back into the waiting line, in order."""
         left = list(self._in_flight.values())
-        if failure is None and left:
-            failure = OcrMuxError(
-                grpc.StatusCode.UNAVAILABLE, PROTOCOL_BROKEN, f"the server left {len(left)} items without an answer"
-            )
-        if failure is not None and not _passing(failure):
+        unanswered = len(left) + (0 if self._moving_cause else len(self._waiting))
+        if failure is None and unanswered:
+            message = f"the server ended the stream with {unanswered} items unanswered"
+            failure = OcrMuxError(grpc.StatusCode.UNAVAILABLE, CONNECTION_LOST, message)
+        if failure is not None and not failure.is_passing:
             raise failure
-        if failure is not None and self._limits.done() and not left and not self._moving and not self._waiting:
+        if failure is not None and self._limits.done() and not (unanswered or self._moving):
             failure = None  # an idle connection was closed; nothing is lost by it
         self._in_flight.clear()
-        for entry in [entry for entry in left if entry.sends >= self._policy.sends_per_item]:
-            left.remove(entry)
-            message = f"the connection was lost {entry.sends} times while this item was with the server: {failure}"
+        for entry in left:
+            entry.losses += entry.is_sent
+            if entry.losses < self._policy.sends_per_item:
+                self._waiting.append(entry)
+                continue
+            message = f"the connection was lost {entry.losses} times while this item was with the server: {failure}"
             self._answer_here(entry, item_status(grpc.StatusCode.UNAVAILABLE, CONNECTION_LOST, message))
-        self._waiting = deque(sorted([*self._waiting, *left, *self._moving], key=lambda entry: entry.place))
+        self._waiting = deque(sorted([*self._waiting, *self._moving], key=_place))
         self._moving.clear()
+        for entry in self._waiting:
+            entry.is_sent = False
         return failure or self._moving_cause
 
     async def _read(self, call: grpc.aio.StreamStreamCall[RequestT, ResponseT]) -> None:
@@ -235,10 +249,12 @@ class ItemStream(Generic[RequestT, ResponseT, AnswerT]):
         if error is None:
             return False
         if error.reason == "CONTENT_REQUIRED" and entry.by_digest:
-            entry.by_digest = False
-            self._waiting.appendleft(entry)
+            entry.by_digest = entry.is_sent = False
+            self._progress = True
+            insort(self._waiting, entry, key=_place)
             return True
-        if error.reason in _SEND_ELSEWHERE and entry.sends < self._policy.sends_per_item:
+        if error.reason in SEND_ELSEWHERE and entry.moves < self._policy.sends_per_item:
+            entry.moves += 1
             self._moving.append(entry)
             self._moving_cause = error
             return True
@@ -267,11 +283,16 @@ class ItemStream(Generic[RequestT, ResponseT, AnswerT]):
                     return entry
             elif self._source.exhausted and not any(entry.by_digest for entry in self._in_flight.values()):
                 return None
-            if self._waiting or self._backed_up or self._order.lag >= self._policy.reorder_span:
+            if self._waiting or self._backed_up or not self._may_draw(limits):
                 await self._changed.wait()
             else:
                 await _first(self._changed.wait(), self._source.wait())
         return None
+
+    def _may_draw(self, limits: StreamLimits) -> bool:
+        """Whether there is room for an item more than are on their way, so that none is held for nothing."""
+        on_their_way = len(self._in_flight) + len(self._waiting)
+        return on_their_way < self._window(limits) and self._order.lag < self._policy.reorder_span
 
     def _with_room(self, limits: StreamLimits, *, by_digest_only: bool = False) -> _Entry | None:
         """The first waiting item if the window has room for it; answers here what cannot be sent at all."""
@@ -291,10 +312,12 @@ class ItemStream(Generic[RequestT, ResponseT, AnswerT]):
         return None
 
     def _fits(self, size_bytes: int, limits: StreamLimits) -> bool:
-        window = min(self._policy.concurrency, limits.max_items_in_flight or self._policy.concurrency)
         held_bytes = sum(entry.size_bytes for entry in self._in_flight.values())
         over = 0 < limits.max_bytes_in_flight < held_bytes + size_bytes
-        return not self._in_flight or (len(self._in_flight) < window and not over)
+        return not self._in_flight or (len(self._in_flight) < self._window(limits) and not over)
+
+    def _window(self, limits: StreamLimits) -> int:
+        return min(self._policy.concurrency, limits.max_items_in_flight or self._policy.concurrency)
 
     async def _send_digests(
         self, call: grpc.aio.StreamStreamCall[RequestT, ResponseT], first: _Entry, limits: StreamLimits
@@ -303,7 +326,8 @@ class ItemStream(Generic[RequestT, ResponseT, AnswerT]):
         hashed: list[tuple[_Entry, SourceItem]] = []
         hashed_bytes, entry = 0, first
         while True:
-            self._source.look_ahead()
+            if self._may_draw(limits):
+                self._source.look_ahead()
             if (item := await self._prepared(entry, item_messages.by_digest)) is not None:
                 hashed.append((entry, item))
             hashed_bytes += entry.size_bytes
@@ -315,7 +339,7 @@ class ItemStream(Generic[RequestT, ResponseT, AnswerT]):
             entry = after
         self._last_word_s = asyncio.get_running_loop().time()
         for entry, _ in hashed:
-            entry.sends += 1
+            entry.is_sent = True
         for message in self._dialect.together([item for _, item in hashed], limits):
             await call.write(message)
 
@@ -326,7 +350,7 @@ class ItemStream(Generic[RequestT, ResponseT, AnswerT]):
         if content is None:
             return
         self._last_word_s = asyncio.get_running_loop().time()
-        entry.sends += 1
+        entry.is_sent = True
         for piece in item_messages.content_pieces(entry.item, content, limits):
             if self._in_flight.get(entry.item.request_id) is not entry:
                 return  # answered already, refused by its announcement
@@ -360,7 +384,7 @@ async def _first(*waits: Coroutine[Any, Any, object]) -> None:
             task.cancel()
 
 
-def _ending(error: grpc.aio.AioRpcError) -> OcrMuxError:
+def ending(error: grpc.aio.AioRpcError) -> OcrMuxError:
     """What ended a call.
 
     A write that meets the end of its call makes grpc.aio put a status of its own over the server's, which is lost then:
@@ -371,6 +395,5 @@ def _ending(error: grpc.aio.AioRpcError) -> OcrMuxError:
     return OcrMuxError.from_rpc_error(error)
 
 
-def _passing(failure: OcrMuxError) -> bool:
-    """Whether the same call may succeed later. CANCELLED: a server that stopped, as the client's own never get here."""
-    return failure.code in {grpc.StatusCode.UNAVAILABLE, grpc.StatusCode.CANCELLED} or failure.reason in _SEND_ELSEWHERE
+def _place(entry: _Entry) -> int:
+    return entry.place

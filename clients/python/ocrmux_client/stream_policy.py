@@ -14,9 +14,10 @@ class StreamPolicy:
     """How a stream is driven.
 
     ``concurrency``: items sent and not yet answered, at most; the server's own limit may be lower. ``sends_per_item``:
-    how often one item is sent before a broken connection counts as its own fault. ``silence_s``: seconds without a word
-    from the server, while items are with it, after which the connection counts as lost. ``on_reconnect`` hears of each
-    break: failures in a row, seconds until the next try, the cause.
+    an item that was with the server at so many lost connections counts as their cause; it is moved to another server as
+    often. ``silence_s``: seconds without a word from the server, while items are with it, after which the connection
+    counts as lost. ``timeout_s``: seconds for the stream as a whole, which then ends with DEADLINE_EXCEEDED; None: no
+    limit. ``on_reconnect`` hears of each break: failures in a row, seconds until the next try, the cause.
     """
 
     concurrency: int = 8
@@ -24,12 +25,15 @@ class StreamPolicy:
     digest_first: bool = False
     sends_per_item: int = 4
     silence_s: float = 600.0
+    timeout_s: float | None = None
     backoff: Backoff = field(default_factory=Backoff)
     on_reconnect: Callable[[int, float, OcrMuxError], None] | None = None
 
     def __post_init__(self) -> None:
         if self.concurrency < 1 or self.sends_per_item < 1 or self.silence_s <= 0:
             raise ValueError("concurrency, sends_per_item and silence_s are above 0")
+        if self.timeout_s is not None and not self.timeout_s > 0:
+            raise ValueError(f"a time limit is above 0 seconds, not {self.timeout_s:g}")
 
     @property
     def reorder_span(self) -> int:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import threading
-from collections.abc import AsyncGenerator, Coroutine, Iterable, Iterator, Sequence
+from collections.abc import AsyncGenerator, Coroutine, Generator, Iterable, Sequence
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self, TypeVar
@@ -14,11 +14,13 @@ import grpc
 from ocrmux.gateway.v1.gateway_pb2 import ListProvidersResponse
 from ocrmux.ocr.v1.recognition_pb2 import PageAnswer
 from ocrmux_client.backoff import Backoff
+from ocrmux_client.blocking_items import stepped_aside
 from ocrmux_client.client import OcrMuxClient
 from ocrmux_client.items import Item, NormalizingConfig, ReadingConfig, Region
 from ocrmux_client.normalized_image import NormalizedAnswer, NormalizedImage
 from ocrmux_client.reading import Reading
 from ocrmux_client.stream_policy import StreamPolicy
+from ocrmux_client.tls import Tls
 
 T = TypeVar("T")
 
@@ -35,6 +37,9 @@ class OcrMux:
         target: str,
         *,
         gateway_target: str | None = None,
+        tls: Tls | None = None,
+        token: str | None = None,
+        tenant: str | None = None,
         credentials: grpc.ChannelCredentials | None = None,
         metadata: Sequence[tuple[str, str]] = (),
         backoff: Backoff | None = None,
@@ -45,10 +50,21 @@ class OcrMux:
 
         async def build() -> OcrMuxClient:
             return OcrMuxClient(
-                target, gateway_target=gateway_target, credentials=credentials, metadata=metadata, backoff=backoff
+                target,
+                gateway_target=gateway_target,
+                tls=tls,
+                token=token,
+                tenant=tenant,
+                credentials=credentials,
+                metadata=metadata,
+                backoff=backoff,
             )
 
-        self._client = self._wait(build())
+        try:
+            self._client = self._wait(build())
+        except BaseException:
+            self._end_thread()
+            raise
 
     def __enter__(self) -> Self:
         return self
@@ -63,9 +79,11 @@ class OcrMux:
         if self._loop.is_closed():
             return
         self._wait(self._client.close())
-        self._loop.call_soon_threadsafe(self._loop.stop)
-        self._thread.join()
-        self._loop.close()
+        self._end_thread()
+
+    def wait_until_reachable(self, timeout_s: float = 10.0) -> None:
+        """Returns once a server at the target serves; see OcrMuxClient.wait_until_reachable."""
+        self._wait(self._client.wait_until_reachable(timeout_s))
 
     def recognize(
         self,
@@ -86,9 +104,12 @@ class OcrMux:
         items: Iterable[Item],
         config: ReadingConfig | None = None,
         policy: StreamPolicy | None = None,
-    ) -> Iterator[PageAnswer]:
-        """Reads many items; see OcrMuxClient.stream_recognize. Leaving the loop early stops the work."""
-        return self._stepped(self._client.stream_recognize(items, config, policy))
+    ) -> Generator[PageAnswer, None, None]:
+        """Reads many items; see OcrMuxClient.stream_recognize. Leaving the loop early stops the work.
+
+        ``items`` is stepped on a thread of its own, and may block.
+        """
+        return self._stepped(self._client.stream_recognize(stepped_aside(items), config, policy))
 
     def normalize(
         self,
@@ -107,15 +128,15 @@ class OcrMux:
         items: Iterable[Item],
         config: NormalizingConfig | None = None,
         policy: StreamPolicy | None = None,
-    ) -> Iterator[NormalizedAnswer]:
-        """Makes many items' pages fit for recognition; see OcrMuxClient.stream_normalize."""
-        return self._stepped(self._client.stream_normalize(items, config, policy))
+    ) -> Generator[NormalizedAnswer, None, None]:
+        """Makes many items' pages fit for recognition; see OcrMuxClient.stream_normalize, and stream_recognize here."""
+        return self._stepped(self._client.stream_normalize(stepped_aside(items), config, policy))
 
     def list_providers(self, *, timeout_s: float = 30.0) -> ListProvidersResponse:
         """Every provider that the gateway knows; see OcrMuxClient.list_providers."""
         return self._wait(self._client.list_providers(timeout_s=timeout_s))
 
-    def _stepped(self, answers: AsyncGenerator[T, None]) -> Iterator[T]:
+    def _stepped(self, answers: AsyncGenerator[T, None]) -> Generator[T, None, None]:
         one_at_a_time = asyncio.Lock()  # an interrupted step ends before the closing begins
 
         async def step() -> T | None:
@@ -131,6 +152,11 @@ class OcrMux:
                 yield answer
         finally:
             self._wait(close())
+
+    def _end_thread(self) -> None:
+        self._loop.call_soon_threadsafe(self._loop.stop)
+        self._thread.join()
+        self._loop.close()
 
     def _wait(self, coroutine: Coroutine[Any, Any, T]) -> T:
         future = asyncio.run_coroutine_threadsafe(coroutine, self._loop)

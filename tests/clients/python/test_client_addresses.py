@@ -26,6 +26,8 @@ from ocrmux_client.target_address import checked_target
         "dns:///ocrmux.internal:50051",
         "dns://8.8.8.8/ocrmux:50051",
         "dns:///ocrmux",
+        "ipv4:10.0.0.1:50051,10.0.0.2:50051",
+        "ipv6:[::1]:50051",
     ],
 )
 def test_a_target_that_grpc_understands_is_taken_as_it_is(target: str) -> None:
@@ -35,7 +37,10 @@ def test_a_target_that_grpc_understands_is_taken_as_it_is(target: str) -> None:
 
 @pytest.mark.parametrize(
     "target",
-    ["nonsense", "foo:bar", "foo:", ":50051", "foo:0", "foo:65536", "::1:50051", "unix:", "dns:///", "a b:1", "a:1/x"],
+    [
+        *("nonsense", "foo:bar", "foo:", ":50051", "foo:0", "foo:65536", "::1:50051"),
+        *("unix:", "dns:///", "a b:1", "a:1/x", "ipv4:a:1", "ipv6:::1:1"),
+    ],
 )
 def test_a_malformed_target_is_bad_usage(target: str) -> None:
     """No port, no number, no brackets: told at once, with the forms that are taken."""

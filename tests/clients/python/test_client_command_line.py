@@ -121,7 +121,7 @@ async def test_the_format_follows_the_suffix_of_out(folder: Path, tmp_path: Path
         ([__file__, "--region", "1,2,3"], "--region wants four numbers, X,Y,WIDTH,HEIGHT in pixels, for example"),
         ([__file__, "--region", "1,2,x,4"], "not '1,2,x,4'"),
         ([__file__, "--region", "1,2,0,5"], "--region 1,2,0,5: a region needs x and y of 0 or more"),
-        ([__file__, "--target", "nonsense"], "--target wants HOST:PORT, [IPv6]:PORT, unix:PATH or dns:///HOST:PORT"),
+        ([__file__, "--target", "nonsense"], "--target wants HOST:PORT, [IPv6]:PORT, unix:PATH, dns:///HOST:PORT"),
         ([__file__, "--target", "foo:bar"], "not 'foo:bar'"),
         ([__file__, "--target", "http://foo:80"], "HOST:PORT (without http://)"),
         ([__file__, "--resume"], "--resume needs --format jsonl and --out FILE"),

@@ -1,0 +1,1 @@
+"""Loads on the running pair: ghz's and ``ocrmux bench``'s, into docs/load.md."""
