@@ -1,0 +1,83 @@
+package ocrmux
+
+import (
+	"net"
+	"net/netip"
+	"net/url"
+	"strings"
+
+	"google.golang.org/grpc/resolver"
+)
+
+// onLoopback says whether nothing that is sent to the target leaves this machine. Of names only "localhost" is believed.
+func onLoopback(target string) bool {
+	scheme, rest, _ := strings.Cut(target, ":")
+	switch scheme {
+	case "unix", "unix-abstract":
+		return true
+	case "dns", "passthrough":
+		if path, absolute := strings.CutPrefix(rest, "//"); absolute {
+			_, rest, _ = strings.Cut(path, "/") // after the name server
+		}
+	case "ipv4", "ipv6":
+		rest = strings.TrimLeft(rest, "/")
+	default:
+		rest = target
+	}
+	for _, address := range strings.Split(rest, ",") {
+		if !loopbackHost(hostOf(address)) {
+			return false
+		}
+	}
+	return true
+}
+
+func hostOf(address string) string {
+	if host, _, err := net.SplitHostPort(address); err == nil {
+		return host
+	}
+	return strings.Trim(address, "[]")
+}
+
+func loopbackHost(host string) bool {
+	if strings.EqualFold(host, "localhost") {
+		return true
+	}
+	address, err := netip.ParseAddr(host)
+	return err == nil && address.IsLoopback()
+}
+
+// addressList resolves targets such as "ipv4:10.0.0.1:50051,10.0.0.2:50051", which gRPC for Go has no resolver for.
+type addressList struct{ scheme string }
+
+// Scheme is of resolver.Builder.
+func (a addressList) Scheme() string { return a.scheme }
+
+// Build is of resolver.Builder.
+func (a addressList) Build(target resolver.Target, cc resolver.ClientConn, _ resolver.BuildOptions) (resolver.Resolver, error) {
+	var addresses []resolver.Address
+	for _, address := range a.list(target) {
+		ip, err := netip.ParseAddrPort(address)
+		if err != nil || ip.Addr().Is4() != (a.scheme == "ipv4") {
+			return nil, usage("%q is no address and port of %s", address, a.scheme)
+		}
+		addresses = append(addresses, resolver.Address{Addr: address, ServerName: address})
+	}
+	return fixedAddresses{}, cc.UpdateState(resolver.State{Addresses: addresses})
+}
+
+// OverrideAuthority is of resolver.AuthorityOverrider; each address has a server name of its own.
+func (a addressList) OverrideAuthority(target resolver.Target) string { return a.list(target)[0] }
+
+func (a addressList) list(target resolver.Target) []string {
+	endpoint, err := url.PathUnescape(target.Endpoint())
+	if err != nil {
+		endpoint = target.Endpoint()
+	}
+	return strings.Split(endpoint, ",")
+}
+
+type fixedAddresses struct{}
+
+func (fixedAddresses) ResolveNow(resolver.ResolveNowOptions) {}
+func (fixedAddresses) Close()                                {}
