@@ -1,0 +1,1 @@
+"""The clients: each language's own tests, and the scenarios that all of them share."""

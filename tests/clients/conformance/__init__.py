@@ -1,0 +1,1 @@
+"""Runs the scenarios of ``tests/conformance`` against the driver of every language."""

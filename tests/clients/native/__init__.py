@@ -1,0 +1,1 @@
+"""Runs each language's own tests against a live pair."""
