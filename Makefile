@@ -22,7 +22,7 @@ UPGRADE ?=
 FORCE ?=
 
 .PHONY: help setup setup-sdks demo serve test check proto bench load quality fuzz lock fmt up down clean
-.PHONY: setup-go-tools proto-plugins proto-publish proto-breaking
+.PHONY: setup-go-tools proto-plugins proto-publish proto-breaking clients clients-check go-check java-check node-check
 .PHONY: fmt-check lint types imports proto-lint proto-check lock-check compose-check docker-check shell-check
 
 help: ## List the targets
@@ -61,6 +61,32 @@ proto-plugins: $(READY)
 	@if $(PY) scripts/toolchains.py go 2>/dev/null; then $(MAKE) --silent $(GO_PLUGINS); fi
 	@if $(PY) scripts/toolchains.py node 2>/dev/null; then $(MAKE) --silent $(NODE_PLUGINS); fi
 
+# The clients of other languages: library, conformance driver and example, each where its toolchain is there.
+client_sources = $(shell find clients/$(1) -type f -not -path '*/node_modules/*' -not -path '*/target/*' \
+	-not -path '*/dist*' -not -path '*/build/*')
+for_each_language = @for language in go java node; do \
+	if reason=$$($(PY) scripts/toolchains.py $$language 2>&1); then $(MAKE) --silent $(1); \
+	else echo "  left out: clients/$$language: $$reason"; test -z "$${CI:-}"; fi; done
+
+build/clients/go.built: $(call client_sources,go)
+	@mkdir -p build/clients/go
+	@go -C clients/go build -o "$(CURDIR)/build/clients/go/" ./internal/conformance ./examples/readfolder
+	@touch $@
+
+build/clients/java.built: $(call client_sources,java) $(wildcard proto/ocrmux/*/v1/*.proto)
+	@mkdir -p build/clients
+	@mvn --batch-mode --quiet --no-transfer-progress --file clients/java package -DskipTests
+	@touch $@
+
+build/clients/node.built: $(call client_sources,node)
+	@mkdir -p build/clients
+	@npm ci --prefix clients/node --silent --no-audit --no-fund
+	@npm run build --prefix clients/node --silent
+	@touch $@
+
+clients: $(READY) ## Build the Go, Java and Node clients with their conformance drivers
+	$(call for_each_language,build/clients/$$language.built)
+
 demo: $(READY) ## Read the sample images through both services; the second run answers from the cache
 	@$(BIN)/ocrmux recognize samples --format txt --annotate build/demo $(ARGS)
 
@@ -75,10 +101,10 @@ down: ## Stop what `make up` started
 
 # --- proving it ------------------------------------------------------------------------------------------------------
 
-test: $(READY) ## Run the tests; ARGS="-k name" picks some
+test: $(READY) clients ## Run the tests; ARGS="-k name" picks some
 	@$(PY) -m pytest $(ARGS)
 
-check: fmt-check lint types imports proto-lint proto-check proto-breaking lock-check compose-check docker-check shell-check ## Check everything that is not a test
+check: fmt-check lint types imports proto-lint proto-check proto-breaking lock-check compose-check docker-check shell-check clients-check ## Check everything that is not a test
 
 bench: $(READY) ## Measure, side by side in one run (half an hour); ARGS="quota recipe" picks some, tests/bench has the names
 	@$(PY) -m tests.bench $(ARGS)
@@ -122,6 +148,23 @@ proto-breaking: $(READY) ## Check that the protos break no caller of the publish
 	@echo "check: breaking changes"
 	@$(PY) scripts/published_contract.py
 
+clients-check: clients ## Check the Go, Java and Node code: format, lint, types
+	@echo "check: clients in other languages"
+	$(call for_each_language,$$language-check)
+
+go-check: build/tools/staticcheck
+	@unformatted=$$(gofmt -l clients/go); test -z "$$unformatted" || { echo "run gofmt -w on: $$unformatted"; exit 1; }
+	@go -C clients/go vet ./...
+	@cd clients/go && "$(CURDIR)/build/tools/staticcheck" ./...
+
+java-check: build/clients/java.built # the build itself has Error Prone, and takes warnings for errors
+
+node-check: build/clients/node.built
+	@npm run lint --prefix clients/node --silent
+	@npm run types --prefix clients/node --silent
+	@npm run format:check --prefix clients/node --silent
+	@npm run package:check --prefix clients/node --silent
+
 lock-check: $(READY)
 	@echo "check: lock files"
 	@$(PY) scripts/check_locks.py
@@ -158,5 +201,6 @@ lock: $(READY) ## Pin the dependencies of pyproject.toml and the SDKs; UPGRADE=1
 	$(UV_COMPILE) requirements-sdks.in --output-file requirements-sdks.lock
 
 clean: ## Delete what was built, .venv included
-	rm -rf .venv .venv-sdks tools/node/node_modules build dist .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis
+	rm -rf .venv .venv-sdks build dist tools/node/node_modules clients/node/{node_modules,build,dist,dist-conformance}
+	rm -rf clients/java/{.,client,conformance,examples}/target .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
