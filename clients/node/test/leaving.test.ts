@@ -126,7 +126,7 @@ void describe("a signal", () => {
 void describe("a deadline", () => {
   void test("ends the stream with DEADLINE_EXCEEDED, after the answers before", async () => {
     const { service, client } = await pair({ held: (id) => id === "item-1" });
-    const answers = client.streamRecognize(items(["a", "b"]), { policy: { timeoutMs: 300 } });
+    const answers = client.streamRecognize(items(["a", "b"]), { policy: { timeoutMs: 2000 } });
     assert.equal((await answers.next()).done, false);
     await assert.rejects(answers.next(), { name: "OcrMuxError", code: Code.DEADLINE_EXCEEDED });
     await until(() => service.cancelled === 1, "the call's end");

@@ -109,7 +109,7 @@ void describe("a lost connection", () => {
 
   void test("is a server that is silent while items are with it", async () => {
     const { service, client } = await pair({ held: () => service.streams === 1 });
-    const { policy, hook } = heard({ silenceMs: 60 });
+    const { policy, hook } = heard({ silenceMs: 1000 });
     assert.equal((await allOf(client.streamRecognize(items(["a"]), { policy }))).length, 1);
     assert.deepEqual(hook, ["1 UNAVAILABLE CONNECTION_LOST"]);
     await until(() => service.cancelled > 0, "the silent call's end");
@@ -117,20 +117,20 @@ void describe("a lost connection", () => {
 
   void test("is a server that never sends its limits", async () => {
     const { client } = await pair({ script: (_, stream) => stream === 1 });
-    const { policy, hook } = heard({ silenceMs: 60 });
+    const { policy, hook } = heard({ silenceMs: 1000 });
     assert.equal((await allOf(client.streamRecognize(items(["a"]), { policy }))).length, 1);
     assert.equal(hook.length, 1);
   });
 
   void test("while no item is on its way is none, however long the source takes", async () => {
     const { service, client } = await pair({ breaks: [{ after: 1 }] });
-    const { policy, hook } = heard({ silenceMs: 30 });
+    const { policy, hook } = heard({ silenceMs: 1000 });
     const [first, second] = items(["a", "b"]);
     assert.ok(first && second);
     const slowly = (async function* () {
       yield first;
       await until(() => service.streams === 1, "the first stream");
-      await new Promise((resolve) => setTimeout(resolve, 100));
+      await new Promise((resolve) => setTimeout(resolve, 1300));
       yield second;
     })();
     assert.equal((await allOf(client.streamRecognize(slowly, { policy }))).length, 2);
