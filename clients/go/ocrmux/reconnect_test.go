@@ -125,64 +125,9 @@ func TestAServerThatEndsEachStreamIsGivenUp(t *testing.T) {
 	wantEqual(t, "waits", len(waited.all()), 8)
 }
 
-// Rule 8: a server that says nothing while items are with it is lost; one that has nothing to say is not.
-func TestASilentServerIsLost(t *testing.T) {
-	fake := newFake()
-	fake.gate = make(chan struct{})
-	client, _ := dial(t, fake.start(t))
-	all := mustRead(t, client, contents("a"), WithSilence(50*time.Millisecond), WithSendsPerItem(2))
-	wantEqual(t, "answers", all, []string{"item-0/0=" + ReasonConnectionLost + "!"})
-	wantEqual(t, "streams", fake.seen().streams, 2)
-}
-
-// Rule 8: neither a source that is slow nor a caller that is slow counts as silence of the server.
-func TestSilenceOfTheCallersIsNone(t *testing.T) {
-	fake := newFake()
-	client, _ := dial(t, fake.start(t))
-	const silence = 100 * time.Millisecond
-	items := func(yield func(Item) bool) {
-		for n := range 12 {
-			if n == 4 {
-				time.Sleep(3 * silence)
-			}
-			if !yield(Item{ID: fmt.Sprint(n), Content: []byte("x")}) {
-				return
-			}
-		}
-	}
-	taken := 0
-	for _, err := range client.StreamRecognize(t.Context(), items, WithSilence(silence), WithConcurrency(2)) {
-		if err != nil {
-			t.Fatal(err)
-		}
-		if taken++; taken == 8 {
-			time.Sleep(3 * silence)
-		}
-	}
-	wantEqual(t, "answers", taken, 12)
-	wantEqual(t, "streams", fake.seen().streams, 1)
-}
-
-// Rule 8: a server that never sends its limits is lost.
-func TestAServerWithoutLimitsIsLost(t *testing.T) {
-	fake := newFake()
-	fake.script = func(call fakeCall, _ int) error {
-		<-call.Context().Done()
-		return nil
-	}
-	client, _ := dial(t, fake.start(t))
-	backoff := DefaultBackoff()
-	backoff.Attempts = 1
-	_, err := readAll(client.StreamRecognize(t.Context(), contents("a"),
-		WithSilence(30*time.Millisecond), WithBackoff(backoff)))
-	wantEqual(t, "reason", wantError(t, err).Reason, ReasonConnectionLost)
-	wantEqual(t, "streams", fake.seen().streams, 2)
-}
-
 // Rule 8: an idle connection that is closed costs no failure, and the next item opens another.
 func TestAnIdleConnectionThatClosesIsNoFailure(t *testing.T) {
 	fake := newFake()
-	fake.breaks = []breaking{{1, statusError(codes.Unavailable, "")}}
 	closed := make(chan struct{})
 	fake.script = func(call fakeCall, number int) error {
 		if _, err := call.Recv(); err != nil {

@@ -237,7 +237,7 @@ func TestASlowCallerHoldsALongDocumentUp(t *testing.T) {
 			t.Fatal(err)
 		}
 		if taken++; taken == 1 {
-			for before := -1; before != sent(); time.Sleep(100 * time.Millisecond) {
+			for before := -1; before != sent(); time.Sleep(300 * time.Millisecond) {
 				before = sent()
 			}
 			if sent() == pages {
