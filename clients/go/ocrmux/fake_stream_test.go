@@ -260,10 +260,6 @@ func (s *fakeStream) inFlight() int {
 	return len(s.fake.inFlight)
 }
 
-func (s *fakeStream) send(message *preprocessv1.StreamRecognizeResponse) error {
-	return s.call.Send(message)
-}
-
 func (s *fakeStream) breach(what string) error {
 	s.fake.mu.Lock()
 	defer s.fake.mu.Unlock()
