@@ -1,0 +1,2 @@
+/** Programs that use the client, to be run and copied. */
+package io.ocrmux.examples;
