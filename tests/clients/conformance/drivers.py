@@ -47,8 +47,8 @@ _GO = ROOT / "build" / "clients" / "go" / "conformance"
 _JAVA = _CLIENTS / "java" / "conformance" / "target" / "conformance.jar"
 _NODE = _CLIENTS / "node" / "dist-conformance" / "driver.js"
 
-# A heap of 192 MiB holds no more than a window does, and one compiler starts sooner than two.
-_JVM = ("-Xmx192m", "-XX:+UseSerialGC", "-XX:TieredStopAtLevel=1")
+# A heap of 96 MiB is collected often enough to show what is held, and one compiler starts sooner than two.
+_JVM = ("-Xmx96m", "-XX:+UseSerialGC", "-XX:TieredStopAtLevel=1")
 
 DRIVERS = (
     Driver("python", "python", (sys.executable, str(_PYTHON)), _PYTHON, "it is missing"),

@@ -48,7 +48,7 @@ def _lines(streams: Sequence[LongStream]) -> list[str]:
     window_mb = CONCURRENCY * ITEM_BYTES / 1e6
     return [
         f"Items of {ITEM_BYTES / 1e6:.2f} MB, {CONCURRENCY} on their way (so {window_mb:.1f} MB), before a live pair.",
-        "The provider answers at once; the client's process alone, the time with its start. Java with `-Xmx192m`.",
+        "The provider answers at once; the client's process alone, the time with its start. Java with `-Xmx96m`.",
         "",
         "| client | items | seconds | RSS after a tenth, MB | at the end | peak | heap peak, MB |",
         "|---|---|---|---|---|---|---|",

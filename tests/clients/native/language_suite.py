@@ -28,10 +28,10 @@ class LanguageSuite:
     failed: re.Pattern[str]
 
     def failure(self, said: str) -> str:
-        """From the first test that failed on, or the last words where none is told."""
+        """What stands around the words on the first failure, or the last words where there are none."""
         lines = said.splitlines()
-        first = next((place for place, line in enumerate(lines) if self.failed.search(line)), -_SHOWN_LINES)
-        return "\n".join(lines[first:][:_SHOWN_LINES])
+        first = next((place for place, line in enumerate(lines) if self.failed.search(line)), len(lines))
+        return "\n".join(lines[max(0, first - _SHOWN_LINES // 2) :][:_SHOWN_LINES])
 
     def closing_lines(self, said: str) -> list[str]:
         """Those that tell what passed."""
