@@ -1,4 +1,4 @@
-"""The command line: ``ocrmux recognize``, ``compare``, ``normalize``, ``serve`` and ``providers``."""
+"""The command line: ``ocrmux recognize``, ``compare``, ``normalize``, ``serve``, ``providers``, ``bench`` and ``token``."""
 
 from __future__ import annotations
 

@@ -52,7 +52,7 @@ SUITES = (
         failed=re.compile(r"^\s*(--- FAIL|panic:|WARNING: DATA RACE|# )"),
     ),
     LanguageSuite(
-        "java", _JAVA, ("mvn", "--batch-mode", "--no-transfer-progress", "test"),
+        "java", _JAVA, ("mvn", "--batch-mode", "--no-transfer-progress", "verify"),
         _JAVA / "client" / "target" / "classes",
         passed=re.compile(r"Tests run: \d+, Failures: 0, Errors: 0, Skipped: \d+$"),
         skipped=re.compile(r"Tests run: .*, Skipped: (\d+)$"),
