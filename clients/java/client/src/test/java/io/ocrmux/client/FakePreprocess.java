@@ -38,8 +38,8 @@ import java.util.concurrent.atomic.AtomicInteger;
 import java.util.concurrent.atomic.AtomicLong;
 
 /**
- * A preprocess service that reads nothing, and is as strict about its streams as the real one: any breach of protocol ends
- * them. What an item's answer is, its content says: {@code pages=N} gives N pages, {@code error=REASON} a refusal, else
+ * A preprocess service that reads nothing, and is as strict about its streams as the real one: any breach of protocol
+ * ends them. What an item's answer is, its content says: {@code pages=N} gives N pages, {@code error=REASON} a refusal, else
  * one page with the content's digest as its text.
  */
 final class FakePreprocess extends PreprocessServiceGrpc.PreprocessServiceImplBase {
@@ -61,6 +61,7 @@ final class FakePreprocess extends PreprocessServiceGrpc.PreprocessServiceImplBa
   volatile boolean backwards; // after the half-close, the last item first
   volatile boolean limitsHeld;
   volatile int answersTogether = 1;
+  volatile int rawBytes; // of each page
   volatile com.google.rpc.Status refusal;
   final Queue<Break> breaks = new ConcurrentLinkedQueue<>();
   final Queue<com.google.rpc.Status> unaryFailures = new ConcurrentLinkedQueue<>();
@@ -142,7 +143,9 @@ final class FakePreprocess extends PreprocessServiceGrpc.PreprocessServiceImplBa
   @Override
   public StreamObserver<StreamRecognizeRequest> streamRecognize(StreamObserver<StreamRecognizeResponse> responses) {
     streams.incrementAndGet();
-    FakeStream stream = new FakeStream(this, (ServerCallStreamObserver<StreamRecognizeResponse>) responses, breaks.poll());
+    ServerCallStreamObserver<StreamRecognizeResponse> call =
+        (ServerCallStreamObserver<StreamRecognizeResponse>) responses;
+    FakeStream stream = new FakeStream(this, call, breaks.poll());
     open.add(stream);
     return stream;
   }
@@ -165,6 +168,7 @@ final class FakePreprocess extends PreprocessServiceGrpc.PreprocessServiceImplBa
               .setDocument(
                   Document.newBuilder()
                       .addPages(Page.newBuilder().setNumber(page).setText(digest(content.toByteArray()))))
+              .setRawResponse(ByteString.copyFrom(new byte[rawBytes]))
               .setProvenance(
                   Provenance.newBuilder().setProvider("fake").setCache(CacheOutcome.CACHE_OUTCOME_MISS).setAttempts(1))
               .build());

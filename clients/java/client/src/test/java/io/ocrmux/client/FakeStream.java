@@ -43,6 +43,7 @@ final class FakeStream implements StreamObserver<StreamRecognizeRequest> {
     this.responses = responses;
     this.wanted = wanted;
     responses.setOnCancelHandler(this::cancelled);
+    responses.setOnReadyHandler(this::flush);
   }
 
   @Override
@@ -191,20 +192,20 @@ final class FakeStream implements StreamObserver<StreamRecognizeRequest> {
     (isHeld ? held : ready).addAll(answered);
   }
 
-  private void flush() {
+  private synchronized void flush() {
     if (over || (service.backwards && !halfClosed)) {
       return;
     }
     if (service.backwards) {
       ready.sort(Comparator.comparingInt(answer -> -service.received.lastIndexOf(answer.getRequestId())));
     }
-    while (!over && !ready.isEmpty()) {
+    while (!over && !ready.isEmpty() && responses.isReady()) {
       List<PageAnswer> next = ready.subList(0, Math.min(service.answersTogether, ready.size()));
       List<PageAnswer> together = List.copyOf(next);
       next.clear();
       send(together);
     }
-    if (halfClosed && held.isEmpty()) {
+    if (halfClosed && held.isEmpty() && ready.isEmpty()) {
       end(null);
     }
   }

@@ -153,7 +153,7 @@ final class StreamResumeTest extends StreamTestCase {
   @Test
   void aCallerThatTakesNothingForLongLosesNoConnection() throws InterruptedException {
     StreamPolicy policy = watched().silence(Duration.ofMillis(150)).concurrency(1).build();
-    try (AnswerStream answers = client.streamRecognize(numbered(20), ReadingConfig.defaults(), policy)) {
+    try (AnswerStream answers = client.streamRecognize(items("pages=20"), ReadingConfig.defaults(), policy)) {
       int count = 0;
       for (var answer : answers) {
         if (count++ == 0) {

@@ -137,6 +137,30 @@ final class StreamWindowTest extends StreamTestCase {
     }
   }
 
+  /** Rule 4: a caller that takes nothing stops the server's writing by flow control, in the middle of an item too. */
+  @Test
+  void aSlowCallerStopsTheServersWriting() {
+    service.rawBytes = 1 << 18;
+    try (AnswerStream answers = client.streamRecognize(items("pages=400"))) {
+      Iterator<PageAnswer> each = answers.iterator();
+      each.next();
+      int written;
+      do { // until the server stands still
+        written = service.answered.get();
+        for (int trip = 0; trip < 20; trip++) {
+          roundTrip(); // which the stream that stands still does not hold up
+        }
+      } while (service.answered.get() > written);
+      assertTrue(service.answered.get() < 200, () -> service.answered + " pages of 256 KiB were written");
+      int rest = 0;
+      while (each.hasNext()) {
+        each.next();
+        rest++;
+      }
+      assertEquals(399, rest);
+    }
+  }
+
   /** Rule 5: content above 1 MiB, or above the server's limit on messages, goes in chunks within that limit. */
   @ParameterizedTest
   @CsvSource({"200000, 2", "4000000, 1"})
