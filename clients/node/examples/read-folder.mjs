@@ -66,7 +66,7 @@ async function read({ folder, target, concurrency, "digest-first": digestFirst, 
   const token = process.env.OCRMUX_TOKEN;
   const client = new OcrMuxClient(target, { ...(ca && { tls: { ca } }), ...(token && { token }) });
   const onReconnect = (failures, waitMs, cause) => {
-    console.error(`connection lost (${cause.codeName} ${cause.message}), next try in ${Math.round(waitMs)} ms`);
+    console.error(`no connection (${cause.codeName} ${cause.message}), next try in ${Math.round(waitMs)} ms`);
   };
   const policy = { concurrency: Number(concurrency), digestFirst, onReconnect };
   try {
@@ -99,10 +99,11 @@ async function main() {
   const run = { files: 0, answers: 0, failed: new Set(), sources: new Map() };
   try {
     await read(wanted, run);
-    console.error(`${run.files} files, ${run.failed.size} of them not or not wholly read`);
+    console.error(`${run.files} files, ${run.failed.size} of them with errors`);
     return run.failed.size > 0 ? 1 : 0;
   } catch (error) {
-    console.error(error instanceof OcrMuxError || error instanceof UsageError ? String(error) : error);
+    const isExpected = error instanceof OcrMuxError || error instanceof UsageError || error.code === "ENOENT";
+    console.error(isExpected ? String(error) : error);
     return run.answers > 0 ? 1 : 2;
   }
 }

@@ -1,4 +1,4 @@
-"""Reads a folder, one JSON line a page. Exit status: 0 all read, 1 some failed, 2 it could not be done."""
+"""Reads a folder, one JSON line a page. Exit status: 0 all read, 1 some failed, 2 not done, 130 interrupted."""
 
 import argparse
 import asyncio
@@ -43,18 +43,25 @@ async def read(files: list[Path], target: str, ca_file: Path | None, policy: Str
     return status
 
 
+def reconnecting(failures: int, pause_s: float, cause: OcrMuxError) -> None:
+    """Tells of a broken connection, which the client opens again by itself."""
+    print(f"read_folder: {cause} ({failures} in a row), next try in {pause_s:.1f} s", file=sys.stderr)
+
+
 parser = argparse.ArgumentParser(description=__doc__)
 parser.add_argument("folder", type=Path)
-parser.add_argument("--target", default="localhost:50051", help="HOST:PORT of a preprocess service")
+parser.add_argument("--target", default="127.0.0.1:50051", help="HOST:PORT of a preprocess service")
 parser.add_argument("--concurrency", type=int, default=8, help="files on their way at once")
 parser.add_argument("--digest-first", action="store_true", help="ask the cache by hash before sending a file")
 parser.add_argument("--ca-file", type=Path, help="TLS with the roots in this PEM file")
 options = parser.parse_args()
 try:
-    policy = StreamPolicy(concurrency=options.concurrency, digest_first=options.digest_first)
+    policy = StreamPolicy(concurrency=options.concurrency, digest_first=options.digest_first, on_reconnect=reconnecting)
     os.scandir(options.folder).close()  # says why, where there is no such folder
     files = [path for path in sorted(options.folder.rglob("*")) if path.suffix.lower() in SUFFIXES]
     sys.exit(asyncio.run(read(files, options.target, options.ca_file, policy)))
+except KeyboardInterrupt:
+    sys.exit(130)
 except (OcrMuxError, OSError, ValueError) as error:
     print(f"read_folder: {error}", file=sys.stderr)
     sys.exit(2)

@@ -3,7 +3,7 @@
 //	readfolder [--target HOST:PORT] [--concurrency N] [--digest-first] [--ca-file FILE] FOLDER
 //
 // The environment's OCRMUX_TOKEN goes with every call. Exit status: 0 all read, 1 some items failed, 2 bad usage or nothing
-// could start.
+// could start, 130 interrupted.
 package main
 
 import (
@@ -20,9 +20,10 @@ import (
 )
 
 const (
-	allRead    = 0
-	someFailed = 1
-	notStarted = 2
+	allRead     = 0
+	someFailed  = 1
+	notStarted  = 2
+	interrupted = 130
 )
 
 func main() {
@@ -52,11 +53,19 @@ func parse(args []string, stderr io.Writer) (options, error) {
 	if err := flags.Parse(args); err != nil {
 		return wanted, err
 	}
-	if flags.NArg() != 1 {
+	wanted.folder = flags.Arg(0)
+	if flags.NArg() > 1 { // options may follow the folder
+		if err := flags.Parse(flags.Args()[1:]); err != nil {
+			return wanted, err
+		}
+		if flags.NArg() > 0 {
+			return wanted, fmt.Errorf("one FOLDER is wanted, not %s too", flags.Arg(0))
+		}
+	}
+	if wanted.folder == "" {
 		flags.Usage()
 		return wanted, errors.New("one FOLDER is wanted")
 	}
-	wanted.folder = flags.Arg(0)
 	info, err := os.Stat(wanted.folder)
 	if err == nil && !info.IsDir() {
 		err = fmt.Errorf("%s is no folder", wanted.folder)
@@ -84,6 +93,9 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) int {
 	}
 	err = read(ctx, client, wanted, told)
 	told.close()
+	if ctx.Err() != nil {
+		return interrupted
+	}
 	if err != nil {
 		fmt.Fprintln(stderr, "readfolder:", err)
 		if told.pages == 0 {

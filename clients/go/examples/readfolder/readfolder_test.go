@@ -42,6 +42,7 @@ func TestExitStatus(t *testing.T) {
 	}{
 		{2, ""}, {2, empty + " " + empty}, {2, filepath.Join(empty, "gone")}, {2, "--nonsense " + empty},
 		{2, "--concurrency 0 " + empty}, {2, "--ca-file " + filepath.Join(empty, "gone") + " " + empty}, {0, empty},
+		{0, empty + " --digest-first"}, {2, empty + " --digest-first " + empty},
 	} {
 		var stdout, stderr strings.Builder
 		if got := run(context.Background(), strings.Fields(c.args), &stdout, &stderr); got != c.want {

@@ -45,8 +45,11 @@ record Options(
           case "--digest-first" -> digestFirst = true;
           case "--ca-file" -> caFile = Optional.of(Path.of(left.remove()));
           default -> {
-            if (option.startsWith("-") || folder != null) {
+            if (option.startsWith("-")) {
               throw new IllegalArgumentException("there is no option " + option);
+            }
+            if (folder != null) {
+              throw new IllegalArgumentException("one folder is read, not " + option + " too");
             }
             folder = Path.of(option);
           }
@@ -81,7 +84,7 @@ record Options(
         .onReconnect(
             reconnect ->
                 System.err.printf(
-                    "connection lost (%s); next try in %.1f s%n",
+                    "no connection (%s); next try in %.1f s%n",
                     reconnect.cause().getMessage(), reconnect.pause().toMillis() / 1e3))
         .build();
   }

@@ -58,7 +58,7 @@ public final class ReadFolder {
     } catch (IllegalArgumentException usage) {
       System.err.println(usage.getMessage() + "\n" + Options.USAGE);
     } catch (IOException | UncheckedIOException error) {
-      System.err.println(error.getMessage());
+      System.err.println(error); // its message alone may be no more than a path
     }
     return NOT_STARTED;
   }
