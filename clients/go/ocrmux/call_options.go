@@ -34,7 +34,8 @@ func WithDigestFirst() CallOption {
 	return func(s *callSettings) { s.digestFirst = true }
 }
 
-// WithSendsPerItem sets how often an item is sent before a lost connection counts as its own fault (4).
+// WithSendsPerItem sets at how many lost connections an item may be with the server before they count as its own fault, and
+// how often, counted apart, it is moved to another server (4).
 func WithSendsPerItem(sends int) CallOption {
 	return func(s *callSettings) { s.sendsPerItem = sends }
 }

@@ -21,6 +21,8 @@ const (
 	attemptsOfStreams    = 8
 )
 
+var errClosed = errors.New("the client was closed")
+
 // Client reads images and documents through an ocrmux server. It is safe for concurrent use; its calls share connections.
 type Client struct {
 	conns          []*grpc.ClientConn
@@ -28,24 +30,25 @@ type Client struct {
 	gateway        gatewayv1.OcrGatewayServiceClient
 	chance         chance
 	digestPatience time.Duration
+	life           context.Context // ends with Close
+	end            context.CancelFunc
 }
 
 func newClient(preprocess, gateway *grpc.ClientConn) *Client {
 	client := &Client{
-		conns:          []*grpc.ClientConn{preprocess},
+		conns:          []*grpc.ClientConn{preprocess, gateway},
 		preprocess:     preprocessv1.NewPreprocessServiceClient(preprocess),
 		gateway:        gatewayv1.NewOcrGatewayServiceClient(gateway),
 		chance:         realChance(),
 		digestPatience: digestPatience,
 	}
-	if gateway != preprocess {
-		client.conns = append(client.conns, gateway)
-	}
+	client.life, client.end = context.WithCancel(context.Background())
 	return client
 }
 
-// Close closes the connections; calls that are still running end with CANCELLED.
+// Close closes the connections; calls that are still running, and later ones, end with CANCELLED.
 func (c *Client) Close() error {
+	c.end()
 	var errs []error
 	for _, conn := range c.conns {
 		errs = append(errs, conn.Close())
@@ -53,11 +56,34 @@ func (c *Client) Close() error {
 	return errors.Join(errs...)
 }
 
+// bounded gives the context of one call: it ends with the client, and with the time limit where that is above 0.
+func (c *Client) bounded(ctx context.Context, timeout time.Duration) (context.Context, context.CancelFunc) {
+	ctx, cancel := context.WithCancelCause(ctx)
+	closed := func() { cancel(errClosed) }
+	if c.life.Err() != nil {
+		closed()
+	}
+	unhook := context.AfterFunc(c.life, closed)
+	release := func() {
+		unhook()
+		cancel(nil)
+	}
+	if timeout <= 0 {
+		return ctx, release
+	}
+	ctx, stop := context.WithTimeout(ctx, timeout)
+	return ctx, func() {
+		stop()
+		release()
+	}
+}
+
 // Recognize reads one image or document within 300 s, all tries included, or WithTimeout.
 //
 // Content of up to 3 MiB goes as one call; more, or more than the server lets into one message, goes in chunks over a stream.
-// UNAVAILABLE and SERVER_BUSY are tried again, four failures borne. An error of the item as a whole, or of its only page, is
-// an *Error; an error of one page of several stands in the Reading. ErrUsage is for options that contradict each other.
+// What is a lost connection to a stream is tried again, four failures borne. An error of the item as a whole, or of its only
+// page, is an *Error; an error of one page of several stands in the Reading. ErrUsage is for options that contradict each
+// other.
 func (c *Client) Recognize(ctx context.Context, content []byte, options ...CallOption) (*Reading, error) {
 	return c.RecognizeItem(ctx, Item{Content: content}, options...)
 }
@@ -78,7 +104,7 @@ func (c *Client) RecognizeItem(ctx context.Context, item Item, options ...CallOp
 	if settings.timeout == 0 {
 		settings.timeout = recognizeTimeout
 	}
-	ctx, cancel := context.WithTimeout(ctx, settings.timeout)
+	ctx, cancel := c.bounded(ctx, settings.timeout)
 	defer cancel()
 	content, err := interruptible(ctx, item, func() ([]byte, error) { return loadSmall(item) })
 	if ctx.Err() != nil {
@@ -135,8 +161,8 @@ func (c *Client) StreamRecognizeChan(
 }
 
 // ListProviders gives each provider that the gateway knows, with its limits and its state now, and the routes. It asks the
-// target of WithGatewayTarget and waits 30 s at most, all tries included, or WithTimeout. Passing failures are tried again as
-// by Recognize, or WithBackoff; other options mean nothing here.
+// target of WithGatewayTarget, else the client's own whatever its health, and waits 30 s at most, all tries included, or
+// WithTimeout. Passing failures are tried again as by Recognize, or WithBackoff; other options mean nothing here.
 func (c *Client) ListProviders(ctx context.Context, options ...CallOption) (*gatewayv1.ListProvidersResponse, error) {
 	settings, err := newCallSettings(options)
 	if err != nil {
@@ -145,7 +171,7 @@ func (c *Client) ListProviders(ctx context.Context, options ...CallOption) (*gat
 	if settings.timeout == 0 {
 		settings.timeout = listProvidersTimeout
 	}
-	ctx, cancel := context.WithTimeout(ctx, settings.timeout)
+	ctx, cancel := c.bounded(ctx, settings.timeout)
 	defer cancel()
 	return again(ctx, c.chance, settings.patience(attemptsOfCalls),
 		func() (*gatewayv1.ListProvidersResponse, error) {
@@ -162,12 +188,8 @@ func (c *Client) stream(
 			yield(nil, err)
 			return
 		}
-		ctx := ctx
-		if settings.timeout > 0 {
-			var cancel context.CancelFunc
-			ctx, cancel = context.WithTimeout(ctx, settings.timeout)
-			defer cancel()
-		}
+		ctx, cancel := c.bounded(ctx, settings.timeout)
+		defer cancel()
 		stream := &itemStream{
 			open:           func(ctx context.Context) (recognizeCall, error) { return c.preprocess.StreamRecognize(ctx) },
 			settings:       settings,
@@ -195,7 +217,7 @@ func (c *Client) recognizeWhole(ctx context.Context, item Item, settings callSet
 	if err != nil {
 		return nil, err
 	}
-	return &Reading{response.GetAnswers()}, nil
+	return readingOf(response.GetAnswers())
 }
 
 func (c *Client) recognizeInChunks(ctx context.Context, item Item, settings callSettings) (*Reading, error) {
@@ -203,18 +225,29 @@ func (c *Client) recognizeInChunks(ctx context.Context, item Item, settings call
 	one := func(s *callSettings) {
 		*s = settings
 		s.concurrency, s.ordered, s.digestFirst, s.backoff, s.timeout = 1, true, false, &backoff, 0
+		s.sendsPerItem = backoff.Attempts + 1 // the backoff alone says when it is given up
 	}
-	reading := &Reading{}
+	var answers []*Answer
 	for answer, err := range c.StreamRecognize(ctx, func(yield func(Item) bool) { yield(item) }, one) {
 		if err != nil {
 			return nil, err
 		}
-		reading.Answers = append(reading.Answers, answer)
+		answers = append(answers, answer)
 	}
-	if failure := ErrorOf(reading.Answers[0]); failure != nil && len(reading.Answers) == 1 {
-		return nil, failure
+	return readingOf(answers)
+}
+
+// readingOf gives what one item was answered; an error of it as a whole, or of its only page, is the call's.
+func readingOf(answers []*Answer) (*Reading, error) {
+	if len(answers) == 0 {
+		return nil, newError(codes.Internal, ReasonProtocolBroken, "the server gave no answer")
 	}
-	return reading, nil
+	for _, answer := range answers {
+		if failure := ErrorOf(answer); failure != nil && (len(answers) == 1 || answer.GetPage() == 0) {
+			return nil, failure
+		}
+	}
+	return &Reading{answers}, nil
 }
 
 // again makes the call; passing failures are tried again as the backoff says.
@@ -228,8 +261,7 @@ func again[T any](ctx context.Context, chance chance, backoff Backoff, call func
 			return response, errorFromContext(ctx)
 		}
 		failure := errorFromRPC(err)
-		passing := failure.Code == codes.Unavailable || failure.Reason == reasonServerBusy
-		if !passing || failures > backoff.Attempts {
+		if !failure.passing() || failures > backoff.Attempts {
 			return response, failure
 		}
 		if chance.pause(ctx, backoff.wait(failures, failure.RetryAfter, chance.draw())) != nil {

@@ -9,9 +9,11 @@ import (
 	"testing"
 	"time"
 
+	preprocessv1 "github.com/ocrmux/ocrmux/clients/go/gen/ocrmux/preprocess/v1"
 	rpcstatus "google.golang.org/genproto/googleapis/rpc/status"
 	"google.golang.org/grpc"
 	"google.golang.org/grpc/codes"
+	healthpb "google.golang.org/grpc/health/grpc_health_v1"
 	"google.golang.org/grpc/status"
 )
 
@@ -70,7 +72,7 @@ func TestRecognizeFailsWithTheItemsError(t *testing.T) {
 	wantEqual(t, "reason", wantError(t, err).Reason, ReasonSourceUnreadable)
 }
 
-// UNAVAILABLE and SERVER_BUSY are tried again after the backoff, not less than RetryInfo; four failures are borne.
+// What is a lost connection to a stream is tried again after the backoff, not less than RetryInfo; four failures are borne.
 func TestRecognizeIsTriedAgain(t *testing.T) {
 	fake := newFake()
 	fake.unary = func(call int) error {
@@ -80,9 +82,15 @@ func TestRecognizeIsTriedAgain(t *testing.T) {
 		case 2:
 			return statusErrorAfter(codes.ResourceExhausted, "SERVER_BUSY", 2*time.Second)
 		case 3:
-			return nil
+			return statusError(codes.Internal, "")
 		case 4:
+			return statusError(codes.Canceled, "")
+		case 5:
+			return nil
+		case 6:
 			return statusError(codes.ResourceExhausted, "TENANT_QUOTA")
+		case 7:
+			return statusError(codes.Internal, "INTERNAL")
 		}
 		return statusError(codes.Unavailable, "")
 	}
@@ -90,12 +98,70 @@ func TestRecognizeIsTriedAgain(t *testing.T) {
 	if _, err := client.Recognize(t.Context(), []byte("a")); err != nil {
 		t.Fatal(err)
 	}
-	wantEqual(t, "waits", waited.all(), []time.Duration{200 * time.Millisecond, 2 * time.Second})
+	wantEqual(t, "waits", waited.all(), []time.Duration{
+		200 * time.Millisecond, 2 * time.Second, 800 * time.Millisecond, 1600 * time.Millisecond,
+	})
+	for _, reason := range []string{"TENANT_QUOTA", "INTERNAL"} {
+		_, err := client.Recognize(t.Context(), []byte("a"))
+		wantEqual(t, "reason", wantError(t, err).Reason, reason)
+	}
 	_, err := client.Recognize(t.Context(), []byte("a"))
-	wantEqual(t, "reason", wantError(t, err).Reason, "TENANT_QUOTA")
-	_, err = client.Recognize(t.Context(), []byte("a"))
 	wantEqual(t, "code", wantError(t, err).Code, codes.Unavailable)
-	wantEqual(t, "calls", fake.seen().unaryCalls, 4+5)
+	wantEqual(t, "calls", fake.seen().unaryCalls, 7+5)
+}
+
+// In chunks as in one call, four failures are borne, and the fifth is the call's error.
+func TestRecognizeInChunksIsTriedAsOften(t *testing.T) {
+	fake := newFake()
+	lost := breaking{0, statusError(codes.Internal, "")}
+	fake.breaks = []breaking{lost, lost, lost, lost}
+	client, waited := dial(t, fake.start(t))
+	content := make([]byte, 4<<20)
+	if _, err := client.Recognize(t.Context(), content); err != nil {
+		t.Fatal(err)
+	}
+	wantEqual(t, "waits", len(waited.all()), 4)
+	fake.breaks = []breaking{lost, lost, lost, lost, lost}
+	_, err := client.Recognize(t.Context(), content)
+	wantEqual(t, "code", wantError(t, err).Code, codes.Internal)
+	wantEqual(t, "streams", fake.seen().streams, 10)
+}
+
+// The error of an only page is the call's, in one call and in chunks; the error of one page of several stands at it.
+func TestAnOnlyPageThatFailedIsTheCallsError(t *testing.T) {
+	failed := func(page, count uint32) *Answer {
+		answer := refusal("whole", statusError(codes.Unavailable, "PROVIDER_UNAVAILABLE"))
+		answer.Page, answer.PageCount, answer.LastPage = page, count, page == count
+		return answer
+	}
+	var answers []*Answer
+	fake := newFake()
+	fake.unaryAnswers = func() []*Answer { return answers }
+	fake.script = func(call fakeCall, _ int) error {
+		if _, err := call.Recv(); err != nil {
+			return err
+		}
+		_ = call.Send(limitsResponse(fake.limits))
+		if _, err := call.Recv(); err != nil {
+			return err
+		}
+		return call.Send(response(answers))
+	}
+	client, _ := dial(t, fake.start(t))
+	for _, size := range []int{1, 4 << 20} {
+		answers = []*Answer{failed(1, 1)}
+		_, err := client.Recognize(t.Context(), make([]byte, size))
+		wantEqual(t, "reason", wantError(t, err).Reason, "PROVIDER_UNAVAILABLE")
+		answers = []*Answer{pagesOf("whole", []byte("pages=2"))[0], failed(2, 2)}
+		reading, err := client.Recognize(t.Context(), make([]byte, size))
+		if err != nil {
+			t.Fatal(err)
+		}
+		wantEqual(t, "pages that failed", len(reading.Errors()), 1)
+	}
+	answers = nil
+	_, err := client.Recognize(t.Context(), []byte("a"))
+	wantEqual(t, "reason", wantError(t, err).Reason, ReasonProtocolBroken)
 }
 
 // The time limit holds for all tries together, and the context's end is told as what it is.
@@ -118,14 +184,24 @@ func TestRecognizeEndsInTime(t *testing.T) {
 	}
 }
 
-// ListProviders asks the gateway's target.
+// ListProviders asks the gateway's target, else the client's own whatever the health of the preprocess service there.
 func TestProvidersAreListed(t *testing.T) {
-	client, _ := dial(t, "127.0.0.1:1", WithGatewayTarget(newFake().start(t)))
-	list, err := client.ListProviders(t.Context())
-	if err != nil {
-		t.Fatal(err)
+	list := func(client *Client) {
+		t.Helper()
+		list, err := client.ListProviders(t.Context())
+		if err != nil {
+			t.Fatal(err)
+		}
+		wantEqual(t, "provider", list.GetProviders()[0].GetName(), "fake")
 	}
-	wantEqual(t, "provider", list.GetProviders()[0].GetName(), "fake")
+	client, _ := dial(t, "127.0.0.1:1", WithGatewayTarget(newFake().start(t)))
+	list(client)
+	gateway := newFake()
+	gateway.health.SetServingStatus(preprocessv1.PreprocessService_ServiceDesc.ServiceName, healthpb.HealthCheckResponse_NOT_SERVING)
+	client, _ = dial(t, gateway.start(t))
+	list(client)
+	_, err := client.Recognize(t.Context(), []byte("a"))
+	wantEqual(t, "code", wantError(t, err).Code, codes.Unavailable)
 }
 
 // Reasons count in the services' own domain only, and codes that nobody knows are UNKNOWN.

@@ -160,11 +160,11 @@ func (c *connection) take(response *preprocessv1.StreamRecognizeResponse) error 
 	var err error
 	c.stream.locked(func(ledger *itemLedger) {
 		for _, answer := range answers {
-			var given bool
-			if given, err = ledger.take(answer); err != nil {
+			var served bool
+			if served, err = ledger.take(answer); err != nil {
 				return
 			}
-			c.progress = c.progress || given
+			c.progress = c.progress || served
 		}
 	})
 	return err
@@ -198,6 +198,10 @@ func (c *connection) untilTaken(ctx context.Context) error {
 func (c *connection) heard() {
 	c.stream.mu.Lock()
 	defer c.stream.mu.Unlock()
+	c.restartSilence()
+}
+
+func (c *connection) restartSilence() {
 	c.lastWord = time.Now()
 	c.watchdog.Reset(c.stream.settings.silence)
 }
@@ -208,7 +212,7 @@ func (c *connection) checkSilence() {
 	s := c.stream
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if c.over || c.heldUp || (c.limits != nil && len(s.ledger.inFlight) == 0) {
+	if c.over || c.heldUp || (c.limits != nil && !s.ledger.withServer()) {
 		return
 	}
 	if rest := s.settings.silence - time.Since(c.lastWord); rest > 0 {

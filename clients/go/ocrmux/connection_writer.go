@@ -123,9 +123,6 @@ func (c *connection) decide(ctx context.Context, digestsOnly bool) (step, *entry
 		if ahead {
 			s.source.next()
 		}
-		if todo == stepSend {
-			c.heard()
-		}
 		if todo != stepMeasure {
 			return todo, e
 		}
@@ -155,7 +152,7 @@ func (c *connection) sendDigests(ctx context.Context, first *entry) error {
 	var items []*preprocessv1.SourceItem
 	hashed := int64(0)
 	for e := first; e != nil && ctx.Err() == nil; {
-		sum, err := interruptible(ctx, e.item, func() ([]byte, error) { return digest(ctx, e.item) })
+		sum, err := interruptible(ctx, e.item, func() ([]byte, error) { return digest(ctx, e.item, c.limits) })
 		if ctx.Err() != nil {
 			return errCallEnded
 		}
@@ -204,12 +201,15 @@ func (c *connection) sendContent(ctx context.Context, e *entry) error {
 	return nil
 }
 
+// noteSends has the items count as being with the server. Its silence begins with the first one.
 func (c *connection) noteSends(entries ...*entry) {
-	c.heard()
 	c.stream.mu.Lock()
 	defer c.stream.mu.Unlock()
+	if !c.stream.ledger.withServer() {
+		c.restartSilence()
+	}
 	for _, e := range entries {
-		e.sends++
+		e.sent = true
 	}
 }
 

@@ -78,7 +78,7 @@ type dialSettings struct {
 	grpc          []grpc.DialOption
 }
 
-// options are those of a connection to one target whose health the service tells.
+// options are those of a connection to one target; its health is looked at where a service is named.
 func (s dialSettings) options(target, service string) ([]grpc.DialOption, error) {
 	if s.token != "" && s.tls == nil && !onLoopback(target) {
 		return nil, usage("a token without TLS would go in the clear to %s: use WithTLS", target)
@@ -95,11 +95,15 @@ func (s dialSettings) options(target, service string) ([]grpc.DialOption, error)
 	if err != nil {
 		return nil, err
 	}
-	serviceConfig := `{"loadBalancingConfig": [{"round_robin": {}}], "healthCheckConfig": {"serviceName": %q}}`
+	serviceConfig := `{"loadBalancingConfig": [{"round_robin": {}}]}`
+	if service != "" {
+		watched := `{"loadBalancingConfig": [{"round_robin": {}}], "healthCheckConfig": {"serviceName": %q}}`
+		serviceConfig = fmt.Sprintf(watched, service)
+	}
 	return append([]grpc.DialOption{
 		grpc.WithTransportCredentials(transport),
 		grpc.WithPerRPCCredentials(headers),
-		grpc.WithDefaultServiceConfig(fmt.Sprintf(serviceConfig, service)),
+		grpc.WithDefaultServiceConfig(serviceConfig),
 		grpc.WithDisableServiceConfig(),
 		grpc.WithResolvers(addressList{"ipv4"}, addressList{"ipv6"}),
 		grpc.WithDefaultCallOptions(
@@ -153,13 +157,14 @@ func Dial(target string, options ...DialOption) (*Client, error) {
 	if err != nil {
 		return nil, err
 	}
-	gateway := preprocess
+	gatewayTarget, service := target, "" // a gateway alone says nothing of the preprocess service's health
 	if settings.gatewayTarget != "" {
-		gateway, err = settings.dial(settings.gatewayTarget, gatewayv1.OcrGatewayService_ServiceDesc.ServiceName)
-		if err != nil {
-			_ = preprocess.Close()
-			return nil, err
-		}
+		gatewayTarget, service = settings.gatewayTarget, gatewayv1.OcrGatewayService_ServiceDesc.ServiceName
+	}
+	gateway, err := settings.dial(gatewayTarget, service)
+	if err != nil {
+		_ = preprocess.Close()
+		return nil, err
 	}
 	return newClient(preprocess, gateway), nil
 }

@@ -130,6 +130,7 @@ func TestATokenNeedsTLS(t *testing.T) {
 		"127.0.0.1:1": true, "localhost:1": true, "[::1]:1": true, "dns:///localhost:1": true, "unix:/run/ocr": true,
 		"ipv4:127.0.0.1:1,127.0.0.2:1": true, "passthrough:///127.0.0.1:1": true, "ipv6:[::1]:1": true,
 		"10.0.0.1:1": false, "127.evil.test:1": false, "ocr:1": false, "dns:///ocr:1": false, "localhost.evil.test:1": false,
+		"dns://10.0.0.1/localhost:1": false, "dns://10.0.0.1/127.0.0.1:1": true,
 		"dns://127.0.0.1/ocr:1": false, "ipv4:127.0.0.1:1,10.0.0.1:1": false, ":1": false, "0.0.0.0:1": false,
 	} {
 		client, err := Dial(target, WithToken("secret"))

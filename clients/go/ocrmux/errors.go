@@ -67,7 +67,8 @@ func (e *Error) Error() string {
 	return name + ": " + e.Message
 }
 
-// Unwrap gives context.Canceled or context.DeadlineExceeded where the caller's context ended the call, else nil.
+// Unwrap gives context.Canceled or context.DeadlineExceeded where the caller's context, its time limit or Close ended the
+// call, else nil.
 func (e *Error) Unwrap() error { return e.cause }
 
 // GRPCStatus lets status.FromError and status.Code read the error.

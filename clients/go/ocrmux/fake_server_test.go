@@ -37,6 +37,7 @@ type fakeServer struct {
 	known           map[string]bool           // contents that are answered by digest
 	script          func(fakeCall, int) error // instead of all that
 	unary           func(call int) error      // before each unary call
+	unaryAnswers    func() []*Answer          // of unary calls, instead of what the content says
 
 	mu            sync.Mutex
 	streams       int
@@ -135,6 +136,9 @@ func (f *fakeServer) Recognize(ctx context.Context, message *preprocessv1.Recogn
 		if err := f.unary(call); err != nil {
 			return nil, err
 		}
+	}
+	if f.unaryAnswers != nil {
+		return &preprocessv1.RecognizeResponse{Answers: f.unaryAnswers()}, nil
 	}
 	answers := pagesOf(message.GetItem().GetRequestId(), message.GetItem().GetImage().GetContent())
 	if failure := answers[0].GetError(); failure != nil && len(answers) == 1 {

@@ -17,7 +17,9 @@ type entry struct {
 	measured   bool
 	size       int64
 	pagesGiven uint32
-	sends      int
+	sent       bool // the present connection has it, or a part of it
+	losses     int  // connections that were lost while they had it
+	moves      int  // answers that wanted it elsewhere
 }
 
 // step is what the sending side has to do next.
@@ -141,6 +143,16 @@ func (l *itemLedger) contentMayBeWanted() bool {
 // holds says whether the entry still waits for its last answer on this connection.
 func (l *itemLedger) holds(e *entry) bool { return l.inFlight[e.item.ID] == e }
 
+// withServer says whether the server has an item that it has not answered.
+func (l *itemLedger) withServer() bool {
+	for _, e := range l.inFlight {
+		if e.sent {
+			return true
+		}
+	}
+	return false
+}
+
 // refuse answers an item here, wherever it is.
 func (l *itemLedger) refuse(e *entry, status *rpcstatus.Status) {
 	if l.holds(e) {
@@ -156,18 +168,21 @@ func (l *itemLedger) refuse(e *entry, status *rpcstatus.Status) {
 	})
 }
 
-// take deals with an answer of the server's. It says whether the answer is one for the caller, as against a wish to have the
-// item sent again; an error is a breach of protocol.
+// take deals with an answer of the server's. It says whether the answer ends a row of failures, as all do but those that want
+// the item elsewhere; an error is a breach of protocol.
 func (l *itemLedger) take(answer *Answer) (bool, error) {
 	e := l.inFlight[answer.GetRequestId()]
 	if e == nil {
 		return false, newError(codes.Internal, ReasonProtocolBroken,
 			"the server answered %q, which waits for no answer", answer.GetRequestId())
 	}
+	served := true
 	if answer.GetLastPage() {
 		l.land(e)
-		if l.toBeSentAgain(e, ErrorOf(answer)) {
-			return false, nil
+		failure := ErrorOf(answer)
+		served = failure == nil || !failure.toBeMoved()
+		if failure != nil && l.toBeSentAgain(e, failure) {
+			return served, nil
 		}
 	}
 	page := answer.GetPage()
@@ -179,20 +194,20 @@ func (l *itemLedger) take(answer *Answer) (bool, error) {
 		l.refuse(e, itemStatus(codes.Aborted, ReasonProtocolBroken, fmt.Sprintf(
 			"the item ended at page %d, after page %d had been answered before", page, e.pagesGiven), nil))
 	}
-	return true, nil
+	return served, nil
 }
 
-func (l *itemLedger) toBeSentAgain(e *entry, err *Error) bool {
+func (l *itemLedger) toBeSentAgain(e *entry, failure *Error) bool {
 	switch {
-	case err == nil:
-		return false
-	case err.Reason == reasonContentWanted && e.byDigest:
-		e.byDigest = false
-		l.waiting = slices.Insert(l.waiting, 0, e)
+	case failure.Reason == reasonContentWanted && e.byDigest:
+		e.byDigest, e.sent = false, false
+		at, _ := slices.BinarySearchFunc(l.waiting, e, byPlace)
+		l.waiting = slices.Insert(l.waiting, at, e)
 		return true
-	case err.toBeMoved() && e.sends < l.sendsPerItem:
+	case failure.toBeMoved() && e.moves < l.sendsPerItem:
+		e.moves++
 		l.moving = append(l.moving, e)
-		l.movingCause = err
+		l.movingCause = failure
 		return true
 	}
 	return false
@@ -209,7 +224,7 @@ func (l *itemLedger) settle(failure *Error, limited bool) *Error {
 	unanswered := len(left) + len(l.moving) + len(l.waiting)
 	switch {
 	case failure == nil && (len(left) > 0 || cause == nil && unanswered > 0):
-		failure = newError(codes.Unavailable, ReasonProtocolBroken,
+		failure = newError(codes.Unavailable, ReasonConnectionLost,
 			"the server ended the stream with %d items without an answer", unanswered)
 	case failure != nil && limited && unanswered == 0:
 		failure = nil // an idle connection was closed; nothing is lost by it
@@ -217,16 +232,19 @@ func (l *itemLedger) settle(failure *Error, limited bool) *Error {
 	l.inFlight, l.inFlightBytes, l.movingCause = map[string]*entry{}, 0, nil
 	l.waiting = slices.Concat(l.waiting, left, l.moving)
 	l.moving = nil
-	slices.SortFunc(l.waiting, func(a, b *entry) int { return a.place - b.place })
-	for _, e := range l.waiting {
-		e.measured = false // the next server may have other limits
-	}
-	slices.SortFunc(left, func(a, b *entry) int { return a.place - b.place })
+	slices.SortFunc(l.waiting, byPlace)
+	slices.SortFunc(left, byPlace)
 	for _, e := range left {
-		if e.sends >= l.sendsPerItem {
-			l.refuse(e, itemStatus(codes.Unavailable, ReasonConnectionLost, fmt.Sprintf(
-				"the connection was lost %d times while this item was with the server: %v", e.sends, failure), nil))
+		if e.sent {
+			e.losses++
 		}
+		if e.losses >= l.sendsPerItem {
+			l.refuse(e, itemStatus(codes.Unavailable, ReasonConnectionLost, fmt.Sprintf(
+				"the connection was lost %d times while this item was with the server: %v", e.losses, failure), nil))
+		}
+	}
+	for _, e := range l.waiting {
+		e.sent, e.measured = false, false // the next server may have other limits
 	}
 	if failure == nil {
 		return cause
@@ -251,6 +269,8 @@ func (l *itemLedger) give(e *entry, answer *Answer) {
 	}
 	l.out = append(l.out, l.order.take(e.place, answer)...)
 }
+
+func byPlace(a, b *entry) int { return a.place - b.place }
 
 func (l *itemLedger) land(e *entry) {
 	delete(l.inFlight, e.item.ID)

@@ -32,7 +32,7 @@ func begin(ledger *itemLedger, limits *ocrv1.StreamLimits, digestsOnly bool) (id
 		case stepMeasure:
 			e.measured, e.size = true, int64(len(e.item.Content))
 		case stepSend:
-			e.sends++
+			e.sent = true
 			ids = append(ids, e.item.ID)
 		default:
 			return ids, todo
@@ -108,7 +108,7 @@ func TestTheOldOrderIsKept(t *testing.T) {
 	answered(t, ledger, asked("1", reasonDraining), page("0"))
 	wantBegun(t, ledger, nil, nil, stepFinish)
 	failure := ledger.settle(nil, true)
-	wantEqual(t, "failure", failure.Reason, ReasonProtocolBroken)
+	wantEqual(t, "failure", failure.Reason, ReasonConnectionLost)
 	wantBegun(t, ledger, nil, []string{"1", "2", "3"}, stepWait)
 	answered(t, ledger, page("2"), asked("1", reasonDraining), page("3"))
 	wantEqual(t, "cause", ledger.settle(nil, true).Reason, reasonDraining)

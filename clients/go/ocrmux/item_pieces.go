@@ -84,9 +84,9 @@ func loadFile(path string, most int64) ([]byte, error) {
 	return content.Bytes(), nil
 }
 
-// digest gives the SHA-256 of the item's content, never holding a file whole. Its error is an *itemRefused, or the
-// context's.
-func digest(ctx context.Context, item Item) ([]byte, error) {
+// digest gives the SHA-256 of the item's content, never holding a file whole and reading no more of it than the server's
+// limit. Its error is an *itemRefused, or the context's.
+func digest(ctx context.Context, item Item, limits *ocrv1.StreamLimits) ([]byte, error) {
 	hash := sha256.New()
 	if item.Path == "" {
 		hash.Write(item.Content)
@@ -97,15 +97,19 @@ func digest(ctx context.Context, item Item) ([]byte, error) {
 		return nil, unreadable(item.Path, err)
 	}
 	defer file.Close()
-	buffer := make([]byte, 256<<10)
+	buffer, size := make([]byte, 256<<10), int64(0)
 	for ctx.Err() == nil {
 		count, err := file.Read(buffer)
 		hash.Write(buffer[:count])
+		size += int64(count)
 		if errors.Is(err, io.EOF) {
 			return hash.Sum(nil), nil
 		}
 		if err != nil {
 			return nil, unreadable(item.Path, err)
+		}
+		if err := withinLimit(size, limits); err != nil {
+			return nil, err
 		}
 	}
 	return nil, ctx.Err()

@@ -96,19 +96,23 @@ func (s *itemStream) end(failure error) {
 
 // drive opens connections until every item is answered; its error ends the stream.
 func (s *itemStream) drive(ctx context.Context) error {
-	failures := 0
+	failures, vain := 0, false
 	for {
 		more, err := s.hasWork(ctx)
 		if err != nil || !more {
 			return err
 		}
+		if vain && s.chance.pause(ctx, s.backoff.wait(failures+1, 0, s.chance.draw())) != nil {
+			return errorFromContext(ctx)
+		}
 		outcome := newConnection(s).run(ctx)
 		if outcome.fatal != nil {
 			return outcome.fatal
 		}
-		if outcome.progress || outcome.failure == nil {
+		if outcome.progress {
 			failures = 0
 		}
+		vain = outcome.failure == nil && !outcome.progress // closed before there was anything for it to answer
 		if outcome.failure == nil {
 			continue
 		}

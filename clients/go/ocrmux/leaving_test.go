@@ -8,6 +8,7 @@ import (
 	"runtime"
 	"strings"
 	"testing"
+	"time"
 
 	"google.golang.org/grpc/codes"
 )
@@ -96,6 +97,36 @@ func TestACancelledContextEndsTheStream(t *testing.T) {
 		t.Errorf("%v is no context.Canceled", last)
 	}
 	wantNoGoroutines(t)
+}
+
+// Closing the client ends what is running with CANCELLED, in a call or in a wait between two, and what comes later.
+func TestClosingTheClientEndsItsCalls(t *testing.T) {
+	hung := newFake()
+	hung.gate = make(chan struct{})
+	for name, address := range map[string]string{"in a call": hung.start(t), "in a wait": "127.0.0.1:1"} {
+		t.Run(name, func(t *testing.T) {
+			client, _ := dial(t, address)
+			waiting := make(chan struct{}, 1)
+			client.chance.pause = func(ctx context.Context, _ time.Duration) error {
+				waiting <- struct{}{}
+				<-ctx.Done()
+				return ctx.Err()
+			}
+			ended := make(chan error)
+			go func() {
+				_, err := readAll(client.StreamRecognize(t.Context(), contents("a")))
+				ended <- err
+			}()
+			eventually(t, "it runs", func() bool {
+				return len(waiting) > 0 || name == "in a call" && len(hung.seen().received) > 0
+			})
+			_ = client.Close()
+			wantEqual(t, "code", wantError(t, <-ended).Code, codes.Canceled)
+			_, err := client.Recognize(t.Context(), []byte("a"))
+			wantEqual(t, "code", wantError(t, err).Code, codes.Canceled)
+			wantNoGoroutines(t)
+		})
+	}
 }
 
 // An error of the iterator reaches the caller as it is, after the answers that came before; nothing leaks.

@@ -122,3 +122,13 @@ func TestWhatCannotBeSentIsAnsweredHere(t *testing.T) {
 	wantEqual(t, "limit and value", failures[2].Metadata["limit"]+" "+failures[2].Metadata["value"], "10 11")
 	wantEqual(t, "received", fake.seen().received, []string{"fine"})
 }
+
+// Rule 7: a file without an end is over the limit, whether its content is wanted or its digest.
+func TestAFileWithoutAnEndIsTooLarge(t *testing.T) {
+	fake := newFake()
+	client, _ := dial(t, fake.start(t))
+	endless := slices.Values([]Item{{ID: "endless", Path: "/dev/zero"}})
+	for _, options := range [][]CallOption{nil, {WithDigestFirst()}} {
+		wantEqual(t, "answers", mustRead(t, client, endless, options...), []string{"endless/0=IMAGE_TOO_LARGE_BYTES!"})
+	}
+}

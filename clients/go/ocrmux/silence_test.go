@@ -1,6 +1,10 @@
 package ocrmux
 
 import (
+	"os"
+	"os/exec"
+	"path/filepath"
+	"slices"
 	"testing"
 	"time"
 )
@@ -19,7 +23,7 @@ func TestASilentServerIsLost(t *testing.T) {
 func TestSilenceOfTheCallersIsNone(t *testing.T) {
 	fake := newFake()
 	client, _ := dial(t, fake.start(t))
-	const silence = 100 * time.Millisecond
+	const silence = 300 * time.Millisecond
 	items := func(yield func(Item) bool) {
 		if yield(Item{ID: "long", Content: []byte("pages=50")}) {
 			time.Sleep(3 * silence)
@@ -85,4 +89,19 @@ func TestAServerWithoutLimitsIsLost(t *testing.T) {
 		WithSilence(30*time.Millisecond), WithBackoff(backoff)))
 	wantEqual(t, "reason", wantError(t, err).Reason, ReasonConnectionLost)
 	wantEqual(t, "streams", fake.seen().streams, 2)
+}
+
+// Rule 8: a file that is slow to be read is no silence of the server's.
+func TestASlowFileIsNoSilence(t *testing.T) {
+	fake := newFake()
+	client, _ := dial(t, fake.start(t))
+	pipe := filepath.Join(t.TempDir(), "pipe")
+	if err := exec.Command("mkfifo", pipe).Run(); err != nil {
+		t.Skip("this system makes no pipes: ", err)
+	}
+	const silence = 50 * time.Millisecond
+	time.AfterFunc(4*silence, func() { _ = os.WriteFile(pipe, []byte("a"), 0o600) })
+	items := slices.Values([]Item{{ID: "item-0", Path: pipe}})
+	wantEqual(t, "answers", mustRead(t, client, items, WithSilence(silence)), single("a"))
+	wantEqual(t, "streams", fake.seen().streams, 1)
 }

@@ -9,15 +9,19 @@ import (
 	"google.golang.org/grpc/resolver"
 )
 
-// onLoopback says whether nothing that is sent to the target leaves this machine. Of names only "localhost" is believed.
+// onLoopback says whether nothing that is sent to the target leaves this machine. Of names only "localhost" is believed, and
+// not where a name server is to be asked for it.
 func onLoopback(target string) bool {
 	scheme, rest, _ := strings.Cut(target, ":")
+	named := true
 	switch scheme {
 	case "unix", "unix-abstract":
 		return true
 	case "dns", "passthrough":
 		if path, absolute := strings.CutPrefix(rest, "//"); absolute {
-			_, rest, _ = strings.Cut(path, "/") // after the name server
+			var nameServer string
+			nameServer, rest, _ = strings.Cut(path, "/")
+			named = nameServer == ""
 		}
 	case "ipv4", "ipv6":
 		rest = strings.TrimLeft(rest, "/")
@@ -25,7 +29,7 @@ func onLoopback(target string) bool {
 		rest = target
 	}
 	for _, address := range strings.Split(rest, ",") {
-		if !loopbackHost(hostOf(address)) {
+		if !loopbackHost(hostOf(address), named) {
 			return false
 		}
 	}
@@ -39,8 +43,8 @@ func hostOf(address string) string {
 	return strings.Trim(address, "[]")
 }
 
-func loopbackHost(host string) bool {
-	if strings.EqualFold(host, "localhost") {
+func loopbackHost(host string, named bool) bool {
+	if named && strings.EqualFold(host, "localhost") {
 		return true
 	}
 	address, err := netip.ParseAddr(host)

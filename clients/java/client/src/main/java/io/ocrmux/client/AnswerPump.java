@@ -13,6 +13,7 @@ final class AnswerPump implements Flow.Subscription, Runnable {
   private long demand;
   private boolean cancelled;
   private boolean isMisused;
+  private boolean isLeft;
 
   AnswerPump(Iterator<PageAnswer> answers, Flow.Subscriber<? super PageAnswer> subscriber, Runnable leave) {
     this.answers = answers;
@@ -41,6 +42,12 @@ final class AnswerPump implements Flow.Subscription, Runnable {
     leave.run();
   }
 
+  /** Gives no more: the stream has been left, by whomever. */
+  synchronized void end() {
+    isLeft = true;
+    notifyAll();
+  }
+
   @Override
   public void run() {
     try {
@@ -60,11 +67,15 @@ final class AnswerPump implements Flow.Subscription, Runnable {
 
   /** Waits for a request; false where nothing more may be given. */
   private synchronized boolean awaitDemand() throws InterruptedException {
-    while (demand == 0 && !cancelled && !isMisused) {
+    while (demand == 0 && mayGive()) {
       wait();
     }
     demand--;
-    return !cancelled && !isMisused;
+    return mayGive();
+  }
+
+  private synchronized boolean mayGive() {
+    return !cancelled && !isMisused && !isLeft;
   }
 
   private void finish(Throwable failure) {

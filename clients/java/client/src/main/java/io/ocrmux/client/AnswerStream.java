@@ -1,5 +1,7 @@
 package io.ocrmux.client;
 
+import static java.util.Objects.requireNonNull;
+
 import io.grpc.Status;
 import io.ocrmux.ocr.v1.PageAnswer;
 import java.util.Iterator;
@@ -7,6 +9,7 @@ import java.util.NoSuchElementException;
 import java.util.concurrent.CompletionException;
 import java.util.concurrent.Executor;
 import java.util.concurrent.Flow;
+import java.util.concurrent.RejectedExecutionException;
 import java.util.concurrent.atomic.AtomicBoolean;
 
 /**
@@ -24,6 +27,7 @@ public final class AnswerStream implements Iterable<PageAnswer>, Flow.Publisher<
   private final ItemStream stream;
   private final Executor executor;
   private final AtomicBoolean used = new AtomicBoolean();
+  private volatile AnswerPump pump;
 
   AnswerStream(ItemStream stream, Executor executor) {
     this.stream = stream;
@@ -43,13 +47,18 @@ public final class AnswerStream implements Iterable<PageAnswer>, Flow.Publisher<
   /** Gives the answers on a thread of the client's, as many as are requested. Cancelling leaves the stream. */
   @Override
   public void subscribe(Flow.Subscriber<? super PageAnswer> subscriber) {
-    AnswerPump pump = new AnswerPump(new Answers(), subscriber, this::close);
-    boolean isFirst = used.compareAndSet(false, true);
-    subscriber.onSubscribe(pump);
-    if (isFirst) {
-      executor.execute(pump);
-    } else {
+    requireNonNull(subscriber, "subscriber");
+    if (!used.compareAndSet(false, true)) {
+      subscriber.onSubscribe(new AnswerPump(new Answers(), subscriber, () -> {}));
       subscriber.onError(new IllegalStateException("the answers of a stream are taken once"));
+      return;
+    }
+    pump = new AnswerPump(new Answers(), subscriber, this::close);
+    subscriber.onSubscribe(pump);
+    try {
+      executor.execute(pump);
+    } catch (RejectedExecutionException closed) {
+      subscriber.onError(new OcrMuxException(Status.Code.CANCELLED, "", "the client was closed"));
     }
   }
 
@@ -57,6 +66,10 @@ public final class AnswerStream implements Iterable<PageAnswer>, Flow.Publisher<
   @Override
   public void close() {
     stream.leave(null);
+    AnswerPump pumping = pump;
+    if (pumping != null) {
+      pumping.end();
+    }
   }
 
   private void use() {

@@ -8,6 +8,7 @@ import io.grpc.ManagedChannelBuilder;
 import io.grpc.ManagedChannelRegistry;
 import io.grpc.Metadata;
 import io.grpc.stub.MetadataUtils;
+import java.util.HashMap;
 import java.util.List;
 import java.util.Map;
 import java.util.Optional;
@@ -22,16 +23,13 @@ final class Channels {
   private Channels() {}
 
   /**
-   * A channel to all addresses of the target, of which those are used whose health says that this service serves.
-   * Throws IllegalArgumentException for a target or certificates that gRPC can make no sense of.
+   * A channel to all addresses of the target; where a service is named, only those are used whose health says that it
+   * serves. Throws IllegalArgumentException for a target or certificates that gRPC can make no sense of.
    */
-  static ManagedChannel open(String target, Optional<Tls> tls, Metadata metadata, String healthService) {
+  static ManagedChannel open(String target, Optional<Tls> tls, Metadata metadata, Optional<String> service) {
     ChannelCredentials credentials = tls.map(Tls::credentials).orElseGet(InsecureChannelCredentials::create);
     return builder(AddressListResolver.resolvable(target), credentials)
-        .defaultServiceConfig(
-            Map.of(
-                "loadBalancingConfig", List.of(Map.of("round_robin", Map.of())),
-                "healthCheckConfig", Map.of("serviceName", healthService)))
+        .defaultServiceConfig(serviceConfig(service))
         .maxInboundMessageSize(RECEIVE_MAX_BYTES)
         .keepAliveTime(KEEPALIVE_S, TimeUnit.SECONDS)
         .keepAliveTimeout(KEEPALIVE_TIMEOUT_S, TimeUnit.SECONDS)
@@ -39,6 +37,13 @@ final class Channels {
         .disableRetry() // the client knows better what may be sent again
         .intercept(MetadataUtils.newAttachHeadersInterceptor(metadata))
         .build();
+  }
+
+  private static Map<String, ?> serviceConfig(Optional<String> service) {
+    Map<String, Object> config = new HashMap<>();
+    config.put("loadBalancingConfig", List.of(Map.of("round_robin", Map.of())));
+    service.ifPresent(name -> config.put("healthCheckConfig", Map.of("serviceName", name)));
+    return config;
   }
 
   private static ManagedChannelBuilder<?> builder(String target, ChannelCredentials credentials) {

@@ -4,6 +4,7 @@ import java.time.Duration;
 
 /** Lengths of time between the JDK and protobuf. */
 final class Durations {
+  private static final long PROTO_MAX_SECONDS = 315_576_000_000L;
 
   private Durations() {}
 
@@ -18,8 +19,10 @@ final class Durations {
         .build();
   }
 
+  /** 0 for what is negative; at most what protobuf has for the longest, some 10 000 years. */
   static Duration fromProto(com.google.protobuf.Duration duration) {
-    return Duration.ofSeconds(duration.getSeconds(), duration.getNanos());
+    long seconds = Math.max(0, Math.min(duration.getSeconds(), PROTO_MAX_SECONDS));
+    return duration.getSeconds() < 0 ? Duration.ZERO : Duration.ofSeconds(seconds, Math.max(0, duration.getNanos()));
   }
 
   /** Nanoseconds, at most some 292 years. */

@@ -21,6 +21,7 @@ import java.nio.file.NoSuchFileException;
 import java.nio.file.Path;
 import java.security.MessageDigest;
 import java.security.NoSuchAlgorithmException;
+import java.util.Arrays;
 import java.util.List;
 import java.util.Map;
 import java.util.stream.LongStream;
@@ -32,6 +33,7 @@ final class ItemMessages {
   static final int CHUNK_BYTES = 1 << 20;
   private static final int ENVELOPE_BYTES = 1024; // more than a chunk's id, lengths and tags ever take
   private static final int READ_BYTES = 1 << 16;
+  private static final int ARRAY_MAX_BYTES = Integer.MAX_VALUE - 8; // of the JDK
 
   private ItemMessages() {}
 
@@ -60,14 +62,29 @@ final class ItemMessages {
     }
   }
 
-  /** The item's content; blocks while a file is read. */
-  static ByteString load(Item item) throws ItemRefused {
+  /** The item's content; blocks while a file is read, which is held no further than the server's limit. */
+  static ByteString load(Item item, StreamLimits limits) throws ItemRefused {
+    long limit = limits.getMaxItemBytes();
+    ByteString content = load(item, limit > 0 && limit < Long.MAX_VALUE ? limit + 1 : Long.MAX_VALUE);
+    checkSize(content.size(), limits);
+    return content;
+  }
+
+  /** The item's content, of a file at most so many bytes; blocks while it is read. */
+  static ByteString load(Item item, long atMostBytes) throws ItemRefused {
     if (item.content() instanceof Content.Bytes inMemory) {
       return inMemory.bytes();
     }
     Path path = ((Content.File) item.content()).path();
-    try {
-      return UnsafeByteOperations.unsafeWrap(Files.readAllBytes(path));
+    int most = (int) Math.min(atMostBytes, ARRAY_MAX_BYTES);
+    try (InputStream file = Files.newInputStream(path)) {
+      byte[] content = new byte[(int) Math.min(Math.max(Files.size(path) + 1, READ_BYTES), most)];
+      int filled = file.readNBytes(content, 0, content.length);
+      while (filled == content.length && filled < most) { // it has grown, or tells no size
+        content = Arrays.copyOf(content, (int) Math.min(2L * filled, most));
+        filled += file.readNBytes(content, filled, content.length - filled);
+      }
+      return UnsafeByteOperations.unsafeWrap(content, 0, filled);
     } catch (IOException error) {
       throw unreadable(path, error);
     } catch (OutOfMemoryError aboveArrays) {
@@ -75,12 +92,12 @@ final class ItemMessages {
     }
   }
 
-  /** The item by its digest only; blocks while a file is hashed, never holding it whole. */
-  static SourceItem byDigest(Item item) throws ItemRefused {
+  /** The item by its digest only; blocks while a file is hashed, never holding it whole, nor reading above the limit. */
+  static SourceItem byDigest(Item item, StreamLimits limits) throws ItemRefused {
     ContentDigest digest =
         ContentDigest.newBuilder()
             .setAlgorithm(DigestAlgorithm.DIGEST_ALGORITHM_SHA256)
-            .setValue(UnsafeByteOperations.unsafeWrap(sha256(item)))
+            .setValue(UnsafeByteOperations.unsafeWrap(sha256(item, limits)))
             .build();
     return sourceItem(item, ImagePayload.newBuilder().setDigest(digest).build());
   }
@@ -138,7 +155,7 @@ final class ItemMessages {
     return StreamRecognizeRequest.newBuilder().setChunk(chunk).build();
   }
 
-  private static byte[] sha256(Item item) throws ItemRefused {
+  private static byte[] sha256(Item item, StreamLimits limits) throws ItemRefused {
     MessageDigest hash;
     try {
       hash = MessageDigest.getInstance("SHA-256");
@@ -154,8 +171,11 @@ final class ItemMessages {
     Path path = ((Content.File) item.content()).path();
     try (InputStream file = Files.newInputStream(path)) {
       byte[] buffer = new byte[READ_BYTES];
+      long size = 0;
       for (int read = file.read(buffer); read >= 0; read = file.read(buffer)) {
         hash.update(buffer, 0, read);
+        size += read;
+        checkSize(size, limits);
       }
       return hash.digest();
     } catch (IOException error) {

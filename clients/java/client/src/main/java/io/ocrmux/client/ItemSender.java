@@ -119,7 +119,7 @@ final class ItemSender {
     long hashedBytes = 0;
     for (Entry entry = first; entry != null; entry = withRoom(current, true)) {
       lookAhead(current);
-      SourceItem message = prepared(entry, ItemMessages::byDigest);
+      SourceItem message = prepared(entry, item -> ItemMessages.byDigest(item, current.limits()));
       if (message != null) {
         hashed.add(entry);
         messages.add(message);
@@ -130,25 +130,32 @@ final class ItemSender {
       }
       admit();
     }
-    current.hush();
-    hashed.forEach(Entry::sent);
+    sending(current, hashed);
     for (StreamRecognizeRequest request : ItemMessages.together(messages, current.limits())) {
       send(current, request);
     }
   }
 
   private void sendContent(StreamConnection current, Entry entry) throws CallEnded {
-    ByteString content = prepared(entry, ItemMessages::load);
+    ByteString content = prepared(entry, item -> ItemMessages.load(item, current.limits()));
     if (content == null) {
       return;
     }
-    current.hush();
-    entry.sent();
+    sending(current, List.of(entry));
     Iterator<StreamRecognizeRequest> requests =
         ItemMessages.withContent(entry.item, content, current.limits()).iterator();
     while (requests.hasNext() && window.isInFlight(entry)) { // else answered already, refused by its announcement
       send(current, requests.next());
     }
+  }
+
+  /** Has the items count as being with the server, whose silence begins with the first of them. */
+  private void sending(StreamConnection current, List<Entry> entries) throws CallEnded {
+    check(current);
+    if (!window.isWithServer()) {
+      current.hush();
+    }
+    entries.forEach(Entry::sent);
   }
 
   /** What is made of the item, without the lock; null if the item had to be answered here. */
@@ -180,7 +187,7 @@ final class ItemSender {
   void awaitWord(StreamConnection current) throws CallEnded {
     check(current);
     long restNanos = Long.MAX_VALUE;
-    if ((window.hasInFlight() || current.limits() == null) && !current.isReadingHeld()) {
+    if ((window.isWithServer() || current.limits() == null) && !current.isReadingHeld()) {
       restNanos = Durations.toNanos(policy.silence()) - (System.nanoTime() - current.lastWordNanos());
     }
     if (restNanos <= 0) {

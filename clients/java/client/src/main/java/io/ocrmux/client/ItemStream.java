@@ -5,8 +5,10 @@ import io.ocrmux.ocr.v1.PageAnswer;
 import io.ocrmux.preprocess.v1.RecognizeStreamConfig;
 import java.time.Duration;
 import java.util.ArrayDeque;
+import java.util.Optional;
 import java.util.concurrent.ExecutorService;
 import java.util.concurrent.Future;
+import java.util.concurrent.RejectedExecutionException;
 import java.util.concurrent.ScheduledExecutorService;
 import java.util.concurrent.TimeUnit;
 import java.util.concurrent.atomic.AtomicBoolean;
@@ -138,6 +140,14 @@ final class ItemStream {
       return;
     }
     started = true;
+    try {
+      begin();
+    } catch (RejectedExecutionException closed) {
+      finish(new OcrMuxException(Status.Code.CANCELLED, "", "the client was closed"));
+    }
+  }
+
+  private void begin() {
     register.began(this);
     policy.timeout().ifPresent(timeout -> {
       String message = "no end of the stream within " + Durations.told(timeout);
@@ -187,11 +197,16 @@ final class ItemStream {
 
   private void runConnections() {
     int failures = 0;
+    boolean isVain = false;
     while (hasWork()) {
+      if (isVain) {
+        pause(policy.backoff().waitAfter(failures + 1, Optional.empty(), timing.draw()));
+      }
       OcrMuxException broken = runConnection();
-      if (window.progress() || broken == null) {
+      if (window.progress()) {
         failures = 0;
       }
+      isVain = broken == null && !window.progress(); // closed before there was anything for it to answer
       if (broken == null) {
         continue;
       }
@@ -246,10 +261,10 @@ final class ItemStream {
   private OcrMuxException settle(StreamConnection ended) {
     OcrMuxException broken = ended.failure();
     int left = window.unanswered();
-    boolean tooEarly = window.hasWaiting() && !ended.isHalfClosed() && window.movingCause() == null;
+    boolean tooEarly = window.hasWaiting() && window.movingCause() == null;
     if (broken == null && (left > 0 || tooEarly)) {
-      String message = "the server ended the stream and left " + left + " items without an answer";
-      broken = new OcrMuxException(Status.Code.UNAVAILABLE, OcrMuxException.PROTOCOL_BROKEN, message);
+      String message = "the server ended the stream and left " + left + " of the items sent without an answer";
+      broken = new OcrMuxException(Status.Code.UNAVAILABLE, OcrMuxException.CONNECTION_LOST, message);
     }
     if (broken != null && !ItemWindow.isPassing(broken)) {
       throw broken;

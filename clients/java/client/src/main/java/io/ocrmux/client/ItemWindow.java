@@ -3,13 +3,13 @@ package io.ocrmux.client;
 import io.grpc.Status;
 import io.ocrmux.ocr.v1.PageAnswer;
 import io.ocrmux.ocr.v1.StreamLimits;
-import java.util.ArrayDeque;
 import java.util.ArrayList;
 import java.util.Comparator;
 import java.util.HashSet;
 import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
+import java.util.Optional;
 import java.util.Set;
 import java.util.function.Consumer;
 
@@ -19,11 +19,12 @@ import java.util.function.Consumer;
  */
 final class ItemWindow {
   private static final Set<String> SEND_ELSEWHERE = Set.of("DRAINING", "SERVER_BUSY");
+  private static final Comparator<Entry> BY_PLACE = Comparator.comparingLong(entry -> entry.place);
 
   private final StreamPolicy policy;
   private final AnswerOrder order;
   private final Consumer<PageAnswer> out;
-  private final ArrayDeque<Entry> waiting = new ArrayDeque<>();
+  private final List<Entry> waiting = new ArrayList<>();
   private final Map<String, Entry> inFlight = new LinkedHashMap<>();
   private final List<Entry> moving = new ArrayList<>();
   private final Set<String> unfinishedIds = new HashSet<>();
@@ -40,7 +41,9 @@ final class ItemWindow {
     private final ItemRefused refusal;
     private boolean byDigest;
     private int pagesGiven;
-    private int sends;
+    private boolean isSent; // the present connection has it, or a part of it
+    private int losses;
+    private int moves;
 
     private Entry(Item item, long place, long sizeBytes, ItemRefused refusal, boolean byDigest) {
       this.item = item;
@@ -59,7 +62,7 @@ final class ItemWindow {
     }
 
     void sent() {
-      sends++;
+      isSent = true;
     }
   }
 
@@ -86,8 +89,9 @@ final class ItemWindow {
     return waiting.isEmpty() && inFlight.isEmpty() && moving.isEmpty();
   }
 
-  boolean hasInFlight() {
-    return !inFlight.isEmpty();
+  /** Whether the server has an item that it has not answered. */
+  boolean isWithServer() {
+    return inFlight.values().stream().anyMatch(entry -> entry.isSent);
   }
 
   boolean hasDigestsInFlight() {
@@ -108,7 +112,7 @@ final class ItemWindow {
     return movingCause;
   }
 
-  /** Whether an answer came on this connection. */
+  /** Whether an answer came on this connection, but those that want their item elsewhere. */
   boolean progress() {
     return progress;
   }
@@ -124,21 +128,21 @@ final class ItemWindow {
    */
   Entry next(StreamLimits limits, boolean byDigestOnly) {
     while (!waiting.isEmpty()) {
-      Entry entry = waiting.peek();
+      Entry entry = waiting.get(0);
       try {
         if (entry.refusal != null) {
           throw entry.refusal;
         }
         ItemMessages.checkSize(entry.sizeBytes, limits);
       } catch (ItemRefused refusal) {
-        waiting.remove();
+        waiting.remove(0);
         answerHere(entry, refusal.status());
         continue;
       }
       if (!fits(entry.sizeBytes, limits) || (byDigestOnly && !entry.byDigest)) {
         return null;
       }
-      waiting.remove();
+      waiting.remove(0);
       takeOff(entry);
       return entry;
     }
@@ -154,13 +158,14 @@ final class ItemWindow {
           OcrMuxException.PROTOCOL_BROKEN,
           "the server answered '" + answer.getRequestId() + "', which waits for no answer");
     }
+    Optional<OcrMuxException> error = answer.getLastPage() ? OcrMuxException.of(answer) : Optional.empty();
     if (answer.getLastPage()) {
       land(entry);
-      if (answer.hasError() && isToBeSentAgain(entry, new OcrMuxException(answer.getError()))) {
-        return;
-      }
     }
-    progress = true;
+    progress |= error.isEmpty() || !isSentElsewhere(error.get());
+    if (error.isPresent() && isToBeSentAgain(entry, error.get())) {
+      return;
+    }
     if (answer.getPage() == 0 || answer.getPage() > entry.pagesGiven) {
       entry.pagesGiven = Math.max(entry.pagesGiven, answer.getPage());
       give(entry, answer);
@@ -189,9 +194,10 @@ final class ItemWindow {
   void settle(OcrMuxException failure) {
     for (Entry entry : List.copyOf(inFlight.values())) {
       land(entry);
-      if (entry.sends >= policy.sendsPerItem()) {
+      entry.losses += entry.isSent ? 1 : 0;
+      if (entry.losses >= policy.sendsPerItem()) {
         String message =
-            "the connection was lost " + entry.sends + " times while this item was with the server: "
+            "the connection was lost " + entry.losses + " times while this item was with the server: "
                 + (failure == null ? "" : failure.getMessage());
         answerHere(entry, OcrMuxException.status(
             Status.Code.UNAVAILABLE, OcrMuxException.CONNECTION_LOST, message, Map.of()));
@@ -199,12 +205,10 @@ final class ItemWindow {
         moving.add(entry);
       }
     }
-    List<Entry> again = new ArrayList<>(waiting);
-    again.addAll(moving);
-    again.sort(Comparator.comparingLong(entry -> entry.place));
+    waiting.addAll(moving);
     moving.clear();
-    waiting.clear();
-    waiting.addAll(again);
+    waiting.sort(BY_PLACE);
+    waiting.forEach(entry -> entry.isSent = false);
   }
 
   /** Whether the same call may succeed later. CANCELLED is a server that stopped: what is cancelled here never asks. */
@@ -212,17 +216,24 @@ final class ItemWindow {
     return switch (failure.code()) {
       case UNAVAILABLE, CANCELLED -> true;
       case INTERNAL -> failure.reason().isEmpty();
-      default -> SEND_ELSEWHERE.contains(failure.reason());
+      default -> isSentElsewhere(failure);
     };
+  }
+
+  private static boolean isSentElsewhere(OcrMuxException error) {
+    return SEND_ELSEWHERE.contains(error.reason());
   }
 
   private boolean isToBeSentAgain(Entry entry, OcrMuxException error) {
     if (entry.byDigest && error.reason().equals("CONTENT_REQUIRED")) {
       entry.byDigest = false;
-      waiting.addFirst(entry);
+      entry.isSent = false;
+      waiting.add(entry);
+      waiting.sort(BY_PLACE);
       return true;
     }
-    if (SEND_ELSEWHERE.contains(error.reason()) && entry.sends < policy.sendsPerItem()) {
+    if (isSentElsewhere(error) && entry.moves < policy.sendsPerItem()) {
+      entry.moves++;
       moving.add(entry);
       movingCause = error;
       return true;

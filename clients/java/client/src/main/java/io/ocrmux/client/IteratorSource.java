@@ -50,7 +50,7 @@ final class IteratorSource extends ItemSource {
       }
     } catch (InterruptedException left) {
       Thread.currentThread().interrupt();
-    } catch (RuntimeException | Error thrown) {
+    } catch (Throwable thrown) { // checked ones too, which other languages' iterators throw
       fail(thrown);
     } finally {
       closeQuietly(iterator);

@@ -55,11 +55,14 @@ public final class OcrMuxClient implements AutoCloseable {
     backoff = wanted.backoff;
     scheduler.setRemoveOnCancelPolicy(true);
     timing = wanted.timing.apply(scheduler);
-    channel = Channels.open(wanted.target, wanted.tls, metadata, PreprocessServiceGrpc.SERVICE_NAME);
-    gatewayChannel =
-        wanted.gatewayTarget == null
-            ? channel
-            : Channels.open(wanted.gatewayTarget, wanted.tls, metadata, OcrGatewayServiceGrpc.SERVICE_NAME);
+    Optional<String> gateway = Optional.ofNullable(wanted.gatewayTarget);
+    gatewayChannel = // a gateway alone says nothing of the preprocess service's health
+        Channels.open(
+            gateway.orElse(wanted.target),
+            wanted.tls,
+            metadata,
+            gateway.map(target -> OcrGatewayServiceGrpc.SERVICE_NAME));
+    channel = Channels.open(wanted.target, wanted.tls, metadata, Optional.of(PreprocessServiceGrpc.SERVICE_NAME));
   }
 
   /**
@@ -87,11 +90,11 @@ public final class OcrMuxClient implements AutoCloseable {
 
   /**
    * Reads one image or document, all tries together within the time limit. Content above 3 MiB, or above a server's
-   * lower limit on messages, goes in chunks over a stream. UNAVAILABLE and SERVER_BUSY are tried again as the client's
-   * backoff says.
+   * lower limit on messages, goes in chunks over a stream. What is a lost connection to a stream is tried again as the
+   * client's backoff says.
    *
-   * <p>Completes with OcrMuxException for an item that cannot be read as a whole; an error of one page of several stands
-   * in the Reading. Cancelling the future cancels the call.
+   * <p>Completes with OcrMuxException for an item that cannot be read as a whole, or whose only page cannot; an error of
+   * one page of several stands in the Reading. Cancelling the future cancels the call.
    */
   public CompletableFuture<Reading> recognize(Item item, ReadingConfig config, Duration timeout) {
     requireNonNull(item, "item");
@@ -245,7 +248,7 @@ public final class OcrMuxClient implements AutoCloseable {
       this.target = requireNonNull(target, "target");
     }
 
-    /** The gateway, which is asked for its providers; else the target itself is. */
+    /** The gateway, which is asked for its providers; else the target itself is, whatever its health. */
     public Builder gatewayTarget(String address) {
       gatewayTarget = requireNonNull(address);
       return this;

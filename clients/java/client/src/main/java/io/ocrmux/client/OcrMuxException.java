@@ -10,6 +10,7 @@ import io.ocrmux.ocr.v1.PageAnswer;
 import java.time.Duration;
 import java.util.Map;
 import java.util.Optional;
+import java.util.function.Predicate;
 
 /** A call or an item failed. */
 public final class OcrMuxException extends RuntimeException {
@@ -38,8 +39,7 @@ public final class OcrMuxException extends RuntimeException {
     this.details = details;
     this.info = info;
     this.retryAfter =
-        detail(details, RetryInfo.class)
-            .filter(RetryInfo::hasRetryDelay)
+        detail(details, RetryInfo.class, RetryInfo::hasRetryDelay)
             .map(retry -> Durations.fromProto(retry.getRetryDelay()))
             .orElse(null);
   }
@@ -50,7 +50,7 @@ public final class OcrMuxException extends RuntimeException {
 
   /** The error that a {@code google.rpc.Status} tells; details of other kinds stand in {@link #details}. */
   public OcrMuxException(com.google.rpc.Status details) {
-    this(details, detail(details, ErrorInfo.class).orElse(ErrorInfo.getDefaultInstance()), null);
+    this(details, ourInfo(details), null);
   }
 
   /** The error of an answer, or empty where it has a document. */
@@ -69,8 +69,7 @@ public final class OcrMuxException extends RuntimeException {
       String message = ending.getDescription() == null ? WITHOUT_MESSAGE : ending.getDescription();
       details = status(ending.getCode(), "", message, Map.of());
     }
-    ErrorInfo info = detail(details, ErrorInfo.class).orElse(ErrorInfo.getDefaultInstance());
-    return new OcrMuxException(details, info, thrown);
+    return new OcrMuxException(details, ourInfo(details), thrown);
   }
 
   /** A Status with an ErrorInfo where there is a reason, for what the client itself has to answer. */
@@ -133,15 +132,22 @@ public final class OcrMuxException extends RuntimeException {
     }
   }
 
+  /** A reason counts in the services' own domain only: proxies have theirs. */
+  private static ErrorInfo ourInfo(com.google.rpc.Status status) {
+    return detail(status, ErrorInfo.class, info -> info.getDomain().equals(DOMAIN))
+        .orElse(ErrorInfo.getDefaultInstance());
+  }
+
   private static <T extends com.google.protobuf.Message> Optional<T> detail(
-      com.google.rpc.Status status, Class<T> kind) {
-    for (Any detail : status.getDetailsList()) {
+      com.google.rpc.Status status, Class<T> kind, Predicate<T> isWanted) {
+    for (Any packed : status.getDetailsList()) {
       try {
-        if (detail.is(kind)) {
-          return Optional.of(detail.unpack(kind));
+        T detail = packed.is(kind) ? packed.unpack(kind) : null;
+        if (detail != null && isWanted.test(detail)) {
+          return Optional.of(detail);
         }
       } catch (InvalidProtocolBufferException unreadable) {
-        return Optional.empty();
+        // it stands in the details as it came
       }
     }
     return Optional.empty();

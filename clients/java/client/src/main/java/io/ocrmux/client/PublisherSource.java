@@ -24,9 +24,18 @@ final class PublisherSource extends ItemSource implements Flow.Subscriber<Item> 
   void ask() {
     if (!subscribed) {
       subscribed = true;
-      executor.execute(() -> items.subscribe(this));
+      executor.execute(() -> guarded(() -> items.subscribe(this)));
     } else {
-      executor.execute(() -> subscription.request(1));
+      executor.execute(() -> guarded(() -> subscription.request(1)));
+    }
+  }
+
+  /** Has what a Publisher throws, which it must not, end the stream. */
+  private void guarded(Runnable call) {
+    try {
+      call.run();
+    } catch (RuntimeException | Error thrown) {
+      fail(thrown);
     }
   }
 

@@ -15,10 +15,11 @@ final class RunningWork implements ItemStream.Register {
   /** Throws RejectedExecutionException where the work has been ended as a whole. */
   @Override
   public void began(ItemStream stream) {
+    streams.add(stream);
     if (ended != null) {
+      streams.remove(stream);
       throw new RejectedExecutionException(ended);
     }
-    streams.add(stream);
   }
 
   @Override

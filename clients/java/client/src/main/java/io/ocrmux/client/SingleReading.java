@@ -41,13 +41,13 @@ final class SingleReading {
   private void begin(Executor executor) {
     ByteString content;
     try {
-      content = ItemMessages.load(item);
+      content = ItemMessages.load(item, UNARY_MAX_BYTES + 1L);
     } catch (ItemRefused refusal) {
       result.completeExceptionally(new OcrMuxException(refusal.status()));
       return;
     }
     if (content.size() > UNARY_MAX_BYTES) {
-      readInChunks(content);
+      readInChunks();
       return;
     }
     RecognizeRequest request =
@@ -59,9 +59,9 @@ final class SingleReading {
     CompletableFuture<RecognizeResponse> call = client.recognizeWhole(request, deadline);
     call.whenComplete((response, error) -> {
       if (error == null) {
-        result.complete(new Reading(response.getAnswersList()));
+        complete(response.getAnswersList());
       } else if (error instanceof OcrMuxException refusal && isMessageLimit(refusal)) {
-        run(executor, () -> readInChunks(content));
+        run(executor, this::readInChunks);
       } else {
         result.completeExceptionally(error);
       }
@@ -69,23 +69,36 @@ final class SingleReading {
     result.whenComplete((reading, error) -> call.cancel(false));
   }
 
-  private void readInChunks(ByteString content) {
+  private void readInChunks() {
     StreamPolicy policy =
         StreamPolicy.builder()
             .concurrency(1)
             .backoff(client.backoff())
+            .sendsPerItem(client.backoff().attempts() + 1) // the backoff alone says when it is given up
             .timeout(Duration.ofNanos(Math.max(1, deadline.timeRemaining(TimeUnit.NANOSECONDS))))
             .build();
-    Item loaded = new Item(item.requestId(), new Content.Bytes(content), item.regions(), item.password());
     List<PageAnswer> pages = new ArrayList<>();
-    try (AnswerStream answers = client.streamRecognize(List.of(loaded), config, policy)) {
+    try (AnswerStream answers = client.streamRecognize(List.of(item), config, policy)) {
       result.whenComplete((reading, error) -> answers.close());
       answers.forEach(pages::add);
     }
-    if (pages.size() == 1 && pages.get(0).hasError()) {
-      throw new OcrMuxException(pages.get(0).getError());
+    complete(pages);
+  }
+
+  /** An error of the item as a whole, or of its only page, is the call's. */
+  private void complete(List<PageAnswer> answers) {
+    if (answers.isEmpty()) {
+      String message = "the server gave no answer";
+      result.completeExceptionally(
+          new OcrMuxException(Status.Code.INTERNAL, OcrMuxException.PROTOCOL_BROKEN, message));
+      return;
     }
-    result.complete(new Reading(pages));
+    answers.stream()
+        .filter(answer -> answer.hasError() && (answers.size() == 1 || answer.getPage() == 0))
+        .findFirst()
+        .ifPresentOrElse(
+            answer -> result.completeExceptionally(new OcrMuxException(answer.getError())),
+            () -> result.complete(new Reading(answers)));
   }
 
   private void run(Executor executor, Runnable step) {

@@ -23,7 +23,6 @@ final class StreamConnection implements ClientResponseObserver<StreamRecognizeRe
   private StreamLimits limits;
   private OcrMuxException failure;
   private boolean ended;
-  private boolean halfClosed;
   private boolean readingHeld;
   private long lastWordNanos = System.nanoTime();
 
@@ -95,10 +94,6 @@ final class StreamConnection implements ClientResponseObserver<StreamRecognizeRe
     return failure;
   }
 
-  boolean isHalfClosed() {
-    return halfClosed;
-  }
-
   boolean isReady() {
     return call.isReady();
   }
@@ -133,7 +128,6 @@ final class StreamConnection implements ClientResponseObserver<StreamRecognizeRe
   }
 
   void halfClose() {
-    halfClosed = true;
     call.onCompleted();
   }
 

@@ -12,7 +12,7 @@ import java.util.function.Consumer;
  * @param concurrency items sent and not yet answered, at most; the server's own limit may be lower
  * @param ordered whether answers come in the order of the items; else as they are ready
  * @param digestFirst whether items are asked for by their SHA-256 before their content is sent
- * @param sendsPerItem how often one item is sent before a broken connection counts as its own fault
+ * @param sendsPerItem lost connections that had an item before they count as its own fault; it is moved as often
  * @param silence time without a word from the server, while items are with it, after which the connection counts as lost
  * @param timeout time for the whole stream, from when its first answer is asked for; empty: as long as it takes
  * @param backoff waits between connections
@@ -86,7 +86,7 @@ public record StreamPolicy(
       return this;
     }
 
-    /** How often one item is sent before a broken connection counts as its own fault. */
+    /** Lost connections that had an item before they count as its own fault; it is moved as often, counted apart. */
     public Builder sendsPerItem(int sends) {
       sendsPerItem = sends;
       return this;

@@ -66,8 +66,7 @@ final class UnaryCall<T> {
 
   private void failed(OcrMuxException failure) {
     failures++;
-    boolean passing = failure.code() == Status.Code.UNAVAILABLE || failure.reason().equals("SERVER_BUSY");
-    if (!passing || failures > backoff.attempts()) {
+    if (!ItemWindow.isPassing(failure) || failures > backoff.attempts()) {
       result.completeExceptionally(failure);
       return;
     }
@@ -78,7 +77,7 @@ final class UnaryCall<T> {
       timing.after(wait.minus(lead), connectNow);
       timing.after(wait.compareTo(rest) < 0 ? wait : rest, this::tryOnce);
     } catch (RejectedExecutionException closed) {
-      result.completeExceptionally(failure);
+      result.completeExceptionally(new OcrMuxException(Status.Code.CANCELLED, "", "the client was closed"));
     }
   }
 }

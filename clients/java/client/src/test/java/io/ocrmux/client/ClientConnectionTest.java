@@ -52,7 +52,9 @@ final class ClientConnectionTest {
         "10.0.0.1:50051",
         "127.0.0.1.example.org:50051",
         "localhost.example.org:50051",
-        "ipv4:127.0.0.1:50051,10.0.0.2:50051"
+        "ipv4:127.0.0.1:50051,10.0.0.2:50051",
+        "dns://10.0.0.1/localhost:50051",
+        "127.evil.example:50051"
       })
   void aTokenInTheClearIsRefused(String target) {
     assertThrows(IllegalArgumentException.class, () -> OcrMuxClient.builder(target).token("s3cret").build());

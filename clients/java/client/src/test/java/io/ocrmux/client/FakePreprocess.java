@@ -62,6 +62,7 @@ final class FakePreprocess extends PreprocessServiceGrpc.PreprocessServiceImplBa
   volatile boolean limitsHeld;
   volatile int answersTogether = 1;
   volatile int rawBytes; // of each page
+  volatile int failedPage; // of each item
   volatile com.google.rpc.Status refusal;
   final Queue<Break> breaks = new ConcurrentLinkedQueue<>();
   final Queue<com.google.rpc.Status> unaryFailures = new ConcurrentLinkedQueue<>();
@@ -159,6 +160,11 @@ final class FakePreprocess extends PreprocessServiceGrpc.PreprocessServiceImplBa
     int count = told.startsWith("pages=") && !isOne ? Integer.parseInt(told.substring(6)) : 1;
     List<PageAnswer> pages = new ArrayList<>();
     for (int page = 1; page <= count; page++) {
+      if (page == failedPage) {
+        com.google.rpc.Status failed = status(Status.Code.UNAVAILABLE, "PROVIDER_UNAVAILABLE");
+        pages.add(failure(id, failed).toBuilder().setPage(page).setLastPage(page == count).build());
+        continue;
+      }
       pages.add(
           PageAnswer.newBuilder()
               .setRequestId(id)

@@ -13,18 +13,31 @@ import io.ocrmux.gateway.v1.ListProvidersRequest;
 import io.ocrmux.gateway.v1.ListProvidersResponse;
 import io.ocrmux.gateway.v1.OcrGatewayServiceGrpc;
 import io.ocrmux.gateway.v1.Provider;
+import io.ocrmux.client.FakePreprocess.Break;
 import java.nio.file.Path;
 import java.time.Duration;
 import java.util.Collections;
 import java.util.List;
+import java.util.Set;
 import java.util.concurrent.CompletableFuture;
 import java.util.concurrent.CompletionException;
 import java.util.concurrent.TimeUnit;
 import org.junit.jupiter.api.Test;
+import org.junit.jupiter.api.condition.EnabledOnOs;
+import org.junit.jupiter.api.condition.OS;
 import org.junit.jupiter.api.io.TempDir;
 
 /** Readings of one, and the listing of providers. */
 final class RecognizeTest extends StreamTestCase {
+  private static final OcrGatewayServiceGrpc.OcrGatewayServiceImplBase GATEWAY =
+      new OcrGatewayServiceGrpc.OcrGatewayServiceImplBase() {
+        @Override
+        public void listProviders(ListProvidersRequest request, StreamObserver<ListProvidersResponse> response) {
+          response.onNext(
+              ListProvidersResponse.newBuilder().addProviders(Provider.newBuilder().setName("fake")).build());
+          response.onCompleted();
+        }
+      };
 
   private static OcrMuxException failure(CompletableFuture<?> call) {
     CompletionException thrown = assertThrows(CompletionException.class, call::join);
@@ -70,13 +83,18 @@ final class RecognizeTest extends StreamTestCase {
     assertEquals(List.of("whole"), service.chunked);
   }
 
-  /** UNAVAILABLE and SERVER_BUSY are tried again as often as the backoff says; what is final is not. */
+  /** What is a lost connection to a stream is tried again as often as the backoff says; what is final is not. */
   @Test
   void passingFailuresAreTriedAgain() {
     service.unaryFailures.add(FakePreprocess.status(Status.Code.UNAVAILABLE, "PROVIDER_UNAVAILABLE"));
     service.unaryFailures.add(FakePreprocess.status(Status.Code.RESOURCE_EXHAUSTED, "SERVER_BUSY"));
+    service.unaryFailures.add(FakePreprocess.status(Status.Code.CANCELLED, ""));
     assertEquals(FakePreprocess.digest("a"), client.recognize("a".getBytes(UTF_8)).join().text());
-    assertEquals(3, service.unaryRequests.size());
+    assertEquals(4, service.unaryRequests.size());
+    service.unaryRequests.clear();
+    service.unaryFailures.add(FakePreprocess.status(Status.Code.INTERNAL, ""));
+    assertEquals(FakePreprocess.digest("a"), client.recognize("a".getBytes(UTF_8)).join().text());
+    assertEquals(2, service.unaryRequests.size());
     service.unaryRequests.clear();
     service.unaryFailures.addAll(
         Collections.nCopies(4, FakePreprocess.status(Status.Code.UNAVAILABLE, "DRAINING", Duration.ofMillis(1))));
@@ -129,21 +147,68 @@ final class RecognizeTest extends StreamTestCase {
   /** Providers are listed by the gateway's own address. */
   @Test
   void providersAreListed() {
-    OcrGatewayServiceGrpc.OcrGatewayServiceImplBase gateway =
-        new OcrGatewayServiceGrpc.OcrGatewayServiceImplBase() {
-          @Override
-          public void listProviders(ListProvidersRequest request, StreamObserver<ListProvidersResponse> response) {
-            response.onNext(
-                ListProvidersResponse.newBuilder().addProviders(Provider.newBuilder().setName("fake")).build());
-            response.onCompleted();
-          }
-        };
-    try (LoopbackServer gateways = LoopbackServer.of(gateway);
+    try (LoopbackServer gateways = LoopbackServer.of(GATEWAY);
         OcrMuxClient both =
             OcrMuxClient.builder(server.target()).gatewayTarget(gateways.target()).build()) {
       assertEquals("fake", both.listProviders().join().getProviders(0).getName());
       assertEquals(FakePreprocess.digest("a"), both.recognize("a".getBytes(UTF_8)).join().text());
     }
     assertEquals(Status.Code.UNIMPLEMENTED, failure(client.listProviders()).code());
+  }
+
+  /** Without a gateway's address providers are asked of the target, also where no preprocess service is healthy. */
+  @Test
+  void aGatewayAloneIsAsked() {
+    try (LoopbackServer gateways = LoopbackServer.of(GATEWAY);
+        OcrMuxClient alone = OcrMuxClient.builder(gateways.target()).backoff(FAST).build()) {
+      assertEquals("fake", alone.listProviders().join().getProviders(0).getName());
+      assertEquals(Status.Code.UNAVAILABLE, failure(alone.recognize("a".getBytes(UTF_8))).code());
+    }
+  }
+
+  /** The error of an only page is the call's, in one call and in chunks; one page's of several stands at that page. */
+  @Test
+  void theErrorOfAnOnlyPageIsTheCalls() {
+    for (int size : new int[] {1, 4 << 20}) {
+      service.failedPage = 1;
+      assertEquals("PROVIDER_UNAVAILABLE", failure(client.recognize(new byte[size])).reason());
+    }
+    service.failedPage = 2;
+    Reading reading = client.recognize("pages=2".getBytes(UTF_8)).join();
+    assertEquals(Set.of(2), reading.errors().keySet());
+  }
+
+  /** In chunks, as many failures are borne as in one call. */
+  @Test
+  void chunksAreTriedAgainAsOften() {
+    Break lost = new Break(0, FakePreprocess.status(Status.Code.INTERNAL, ""));
+    Backoff five = FAST.withAttempts(5);
+    try (OcrMuxClient patient = OcrMuxClient.builder(server.target()).backoff(five).build()) {
+      service.breaks.addAll(Collections.nCopies(5, lost));
+      byte[] large = new byte[4 << 20];
+      assertEquals(FakePreprocess.digest(large), patient.recognize(large).join().text());
+      service.breaks.addAll(Collections.nCopies(6, lost));
+      assertEquals(Status.Code.INTERNAL, failure(patient.recognize(large)).code());
+    }
+    assertEquals(12, service.streams.get());
+  }
+
+  /** A file without an end is over the limit; no more of it is read. */
+  @Test
+  @EnabledOnOs({OS.LINUX, OS.MAC})
+  void aFileWithoutAnEndIsTooLarge() {
+    assertEquals("IMAGE_TOO_LARGE_BYTES", failure(client.recognize(Path.of("/dev/zero"))).reason());
+    for (boolean digestFirst : new boolean[] {false, true}) {
+      List<Item> endless = List.of(Item.of("endless", Path.of("/dev/zero")));
+      assertEquals(List.of("endless 0 IMAGE_TOO_LARGE_BYTES."), read(endless, fast().digestFirst(digestFirst)));
+    }
+  }
+
+  /** What is asked of a closed client ends with CANCELLED. */
+  @Test
+  void aClosedClientAnswersNothing() {
+    client.close();
+    assertEquals(Status.Code.CANCELLED, failure(client.listProviders()).code());
+    assertEquals(Status.Code.CANCELLED, failure(client.recognize(new byte[1])).code());
   }
 }

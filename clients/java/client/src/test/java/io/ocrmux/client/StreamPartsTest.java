@@ -5,6 +5,9 @@ import static org.junit.jupiter.api.Assertions.assertFalse;
 import static org.junit.jupiter.api.Assertions.assertThrows;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
+import com.google.protobuf.Any;
+import com.google.rpc.ErrorInfo;
+import com.google.rpc.RetryInfo;
 import io.grpc.Metadata;
 import io.grpc.Status;
 import io.ocrmux.ocr.v1.PageAnswer;
@@ -79,6 +82,26 @@ final class StreamPartsTest {
       assertEquals("UNAVAILABLE: no route", error.getMessage());
     }
     assertFalse(OcrMuxException.ofCall(Status.CANCELLED.asRuntimeException()).description().isEmpty());
+  }
+
+  /** A reason counts in the services' own domain only, wherever it stands; a wish out of all bounds is cut. */
+  @Test
+  void detailsOfOthersAndOutOfBoundsDoNoHarm() {
+    Any foreign = Any.pack(ErrorInfo.newBuilder().setReason("THEIRS").setDomain("proxy").build());
+    Any longest =
+        Any.pack(
+            RetryInfo.newBuilder()
+                .setRetryDelay(
+                    com.google.protobuf.Duration.newBuilder().setSeconds(Long.MAX_VALUE).setNanos(Integer.MAX_VALUE))
+                .build());
+    com.google.rpc.Status bare = OcrMuxException.status(Status.Code.INTERNAL, "", "of a proxy", Map.of());
+    OcrMuxException proxys = new OcrMuxException(bare.toBuilder().addDetails(foreign).addDetails(longest).build());
+    assertEquals("", proxys.reason());
+    assertTrue(ItemWindow.isPassing(proxys));
+    assertEquals(Duration.ofSeconds(10), Backoff.defaults().waitAfter(1, proxys.retryAfter(), 0));
+    com.google.rpc.Status ours = OcrMuxException.status(Status.Code.INTERNAL, "INTERNAL", "a bug", Map.of());
+    com.google.rpc.Status both = ours.toBuilder().addDetails(0, foreign).build();
+    assertEquals("INTERNAL", new OcrMuxException(both).reason());
   }
 
   /** Ids, regions, configs and policies that make no sense are refused at once; characters are counted, not units. */
