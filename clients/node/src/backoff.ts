@@ -46,7 +46,8 @@ export class Backoff {
    * more than the longest wait is cut to it.
    */
   waitMs(failures: number, atLeastMs = 0): number {
-    const ceilingMs = Math.min(this.#longestMs, this.#firstMs * this.#factor ** (failures - 1));
+    const grownMs = this.#firstMs === 0 ? 0 : this.#firstMs * this.#factor ** (failures - 1);
+    const ceilingMs = Math.min(this.#longestMs, grownMs);
     return Math.min(this.#longestMs, Math.max(ceilingMs * (0.5 + 0.5 * this.#random()), atLeastMs));
   }
 }

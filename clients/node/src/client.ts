@@ -4,7 +4,7 @@ import { Client, type Metadata } from "@grpc/grpc-js";
 import type { AnswerStream } from "./answer-stream.js";
 import { Backoff, type BackoffOptions } from "./backoff.js";
 import { callMetadata, channelCredentials, channelOptions, checkTarget, type ConnectionOptions } from "./connection.js";
-import { Code, errorOf, OcrMuxError } from "./errors.js";
+import { Code, OcrMuxError } from "./errors.js";
 import { OcrGatewayServiceService, type ListProvidersResponse } from "./gen/ocrmux/gateway/v1/gateway.js";
 import type { PageAnswer } from "./gen/ocrmux/ocr/v1/recognition.js";
 import { PreprocessServiceService } from "./gen/ocrmux/preprocess/v1/preprocess.js";
@@ -97,9 +97,10 @@ export class OcrMuxClient {
 
   /**
    * Reads one image or document, within 300 s where `timeoutMs` does not say otherwise. Content above 3 MiB, or above the
-   * server's limit on messages, goes in chunks over a stream. UNAVAILABLE and SERVER_BUSY are tried again with the backoff.
+   * server's limit on messages, goes in chunks over a stream. What is a lost connection to a stream is tried again with the backoff.
    *
-   * Throws OcrMuxError for an item that cannot be read as a whole; an error of one page of several stands in the Reading.
+   * Throws OcrMuxError for an item that cannot be read as a whole, or whose only page cannot; an error of one page of
+   * several stands in the Reading.
    */
   async recognize(content: Content, config: ReadingConfig = {}, options: RecognizeOptions = {}): Promise<Reading> {
     const { regions = [], password = "", timeoutMs = RECOGNIZE_TIMEOUT_MS, signal } = options;
@@ -119,7 +120,7 @@ export class OcrMuxClient {
         { ...request, item: sourceItem(item, { $case: "content", value: data }) },
         { timeoutMs, signals: [signal, this.#closed.signal] },
       );
-      return new Reading(response.answers);
+      return whole(response.answers);
     } catch (error) {
       if (!isMessageLimit(error)) throw error;
       return inChunks();
@@ -167,7 +168,8 @@ export class OcrMuxClient {
   ): Promise<Reading> {
     const { regions, password, timeoutMs, signal } = options;
     const item = { requestId: "whole", content, regions, password };
-    const policy = { concurrency: 1, backoff: this.#backoff, timeoutMs };
+    // Its failures are counted by the backoff alone, as the unary call's.
+    const policy = { concurrency: 1, sendsPerItem: Number.MAX_SAFE_INTEGER, backoff: this.#backoff, timeoutMs };
     const answers: PageAnswer[] = [];
     try {
       for await (const answer of this.streamRecognize([item], { config, policy, ...(signal && { signal }) })) {
@@ -177,12 +179,15 @@ export class OcrMuxClient {
       const late = error instanceof OcrMuxError && error.code === Code.DEADLINE_EXCEEDED && error.details === undefined;
       throw late ? noAnswerWithin(saidMs, error) : error;
     }
-    const [first] = answers;
-    const error = first && errorOf(first);
-    // As in the unary call: the error of the item as a whole, or of its only page.
-    if (error !== undefined && answers.length === 1) throw error;
-    return new Reading(answers);
+    return whole(answers);
   }
+}
+
+/** The Reading of one item. Throws the error of the item as a whole, or of its only page. */
+function whole(answers: readonly PageAnswer[]): Reading {
+  const reading = new Reading(answers);
+  for (const { page, error } of reading.errors) if (page === 0 || answers.length === 1) throw error;
+  return reading;
 }
 
 /** Whether gRPC itself refused a message for its size, before any service saw it. */

@@ -28,6 +28,8 @@ export interface ConnectionOptions {
 }
 
 const MESSAGE_MAX_BYTES = 64 << 20;
+const TOKEN = /^[\x21-\x7e]+$/;
+const HEADER = /^[\x20-\x7e]*$/;
 const KEEPALIVE_MS = 60_000;
 const KEEPALIVE_TIMEOUT_MS = 20_000;
 
@@ -75,11 +77,15 @@ export function channelCredentials(options: ConnectionOptions, targets: readonly
 /** What goes with every call. Throws UsageError for what no header can hold. */
 export function callMetadata(options: ConnectionOptions): Metadata {
   const metadata = new Metadata();
-  try {
-    if (options.token !== undefined) metadata.set("authorization", `Bearer ${options.token}`);
-    if (options.tenant !== undefined) metadata.set("ocrmux-tenant", options.tenant);
-  } catch (error) {
-    throw new UsageError("a token or a tenant has characters that no header can hold", { cause: error });
+  if (options.token !== undefined) {
+    if (!TOKEN.test(options.token))
+      throw new UsageError("a token is printable ASCII without blanks, one character or more");
+    metadata.set("authorization", `Bearer ${options.token}`);
+  }
+  if (options.tenant) {
+    if (!HEADER.test(options.tenant))
+      throw new UsageError("a tenant is letters, digits and any of . _ -, 1 to 64 of them");
+    metadata.set("ocrmux-tenant", options.tenant);
   }
   return metadata;
 }
@@ -89,7 +95,7 @@ export function isLoopback(target: string): boolean {
   if (/^unix(-abstract)?:/.test(target)) return true;
   const addresses = target.replace(/^dns:(\/\/[^/]*\/)?|^ipv[46]:/, "").split(",");
   return addresses.every((address) => {
-    const host = /^\[(?<bracketed>[^\]]*)\]|^(?<plain>[^:]*)(?::\d+)?$/.exec(address)?.groups;
+    const host = /^(?:\[(?<bracketed>[^\]]*)\]|(?<plain>[^:]*))(?::\d+)?$/.exec(address)?.groups;
     const name = host?.["bracketed"] ?? host?.["plain"] ?? address;
     return name === "localhost" || name === "::1" || (isIPv4(name) && name.startsWith("127."));
   });

@@ -17,7 +17,7 @@ export function silent(silenceMs: number): OcrMuxError {
 /** A call that ended with OK before its items were answered. */
 export function leftUnanswered(items: number): OcrMuxError {
   const message = `the server ended the stream with ${items} items unanswered`;
-  return new OcrMuxError(Code.UNAVAILABLE, PROTOCOL_BROKEN, message);
+  return new OcrMuxError(Code.UNAVAILABLE, CONNECTION_LOST, message);
 }
 
 /** A stream that reached its time limit. */

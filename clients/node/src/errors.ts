@@ -59,7 +59,7 @@ export class OcrMuxError extends Error {
     return `${this.codeName}${this.reason ? ` ${this.reason}` : ""}: ${this.message}`;
   }
 
-  /** The error that a google.rpc.Status tells; details that are unknown or damaged are left out. */
+  /** The error that a google.rpc.Status tells; details that are unknown or damaged, and reasons of other domains, are left out. */
   static fromStatus(status: Status, cause?: unknown): OcrMuxError {
     const facts: ErrorFacts = { details: status, cause };
     let reason = "";
@@ -67,8 +67,9 @@ export class OcrMuxError extends Error {
       const type = typeUrl.slice(typeUrl.lastIndexOf("/") + 1);
       if (type === "google.rpc.ErrorInfo") {
         const info = decoded(() => ErrorInfo.decode(value));
-        reason = info?.reason ?? reason;
-        facts.metadata = info?.metadata ?? {};
+        if (info?.domain !== ERROR_DOMAIN) continue;
+        reason = info.reason;
+        facts.metadata = info.metadata;
       } else if (type === "google.rpc.RetryInfo") {
         const delay = decoded(() => RetryInfo.decode(value))?.retryDelay;
         if (delay !== undefined) facts.retryAfterMs = delay.seconds * 1000 + delay.nanos / 1e6;

@@ -15,7 +15,9 @@ import type {
   StreamRecognizeResponse,
 } from "./gen/ocrmux/preprocess/v1/preprocess.js";
 import { byDigest, checkSize, contentRequests, ItemRefused, load, sizeBytes, together } from "./item-messages.js";
+import { contentOf } from "./item-responses.js";
 import { ItemWindow, type Entry } from "./item-window.js";
+import { Silence } from "./silence.js";
 import { StreamSource, type Items } from "./stream-source.js";
 import { StreamCall } from "./stream-call.js";
 import type { SettledPolicy } from "./stream-policy.js";
@@ -54,11 +56,10 @@ export class ItemStream implements AnswerStream {
   readonly #stop = new AbortController();
   #driving: Promise<void> | undefined;
   // Of the connection:
-  #connections = 0;
   #limits: StreamLimits | undefined;
   #movingCause: OcrMuxError | undefined;
   #progress = false;
-  #lastWordMs = 0;
+  readonly #silence: Silence;
 
   constructor(parts: StreamParts) {
     this.#parts = parts;
@@ -69,6 +70,7 @@ export class ItemStream implements AnswerStream {
     this.#source = new StreamSource(parts.items, changed);
     this.#out = new AnswerQueue(changed);
     this.#order = new AnswerOrder(parts.policy.ordered);
+    this.#silence = new Silence(parts.policy.silenceMs);
     this.#window = new ItemWindow(parts.policy.concurrency);
   }
 
@@ -131,7 +133,7 @@ export class ItemStream implements AnswerStream {
     let failures = 0;
     while (await this.#hasWork()) {
       const failure = await this.#connection();
-      if (this.#progress || failure === undefined) failures = 0;
+      if (this.#progress) failures = 0;
       if (failure === undefined) continue;
       failures += 1;
       if (failures > backoff.attempts) throw failure;
@@ -161,10 +163,9 @@ export class ItemStream implements AnswerStream {
 
   /** One stream from opening to end; gives what broke it. Throws what trying again would not mend. */
   async #connection(): Promise<OcrMuxError | undefined> {
-    this.#connections += 1;
     this.#limits = this.#movingCause = undefined;
     this.#progress = false;
-    this.#lastWordMs = performance.now();
+    this.#silence.end();
     const call = new StreamCall<StreamRecognizeRequest, StreamRecognizeResponse>(this.#parts.open());
     const unhook = [
       onAbort(call.over, () => {
@@ -205,29 +206,23 @@ export class ItemStream implements AnswerStream {
     } else if (failure === undefined && unanswered > 0) {
       failure = leftUnanswered(unanswered);
     }
-    for (const entry of [...inFlight.values()]) {
-      if (entry.sends < this.#policy.sendsPerItem) continue;
-      const message = `the connection was lost ${entry.sends} times while this item was with the server: ${String(failure)}`;
+    for (const entry of this.#window.regather()) {
+      entry.losses += 1;
+      if (entry.losses < this.#policy.sendsPerItem) continue;
+      const message = `the connection was lost ${entry.losses} times while this item was with the server: ${String(failure)}`;
       this.#answerHere(entry, itemStatus(Code.UNAVAILABLE, CONNECTION_LOST, message));
     }
-    this.#window.regather();
     return failure ?? this.#movingCause;
   }
 
   async #read(call: Call): Promise<void> {
     for (;;) {
-      const response = await call.read(() => this.#silence());
+      const response = await call.read(() => this.#listen());
       if (response === undefined) return;
-      this.#lastWordMs = performance.now();
-      const { message } = response;
-      if ((message?.$case === "limits") !== (this.#limits === undefined)) {
-        throw broken(this.#limits ? "the server sent its limits twice" : "the server answered before its limits");
-      }
-      if (message === undefined)
-        throw broken("the server sent a message that is neither an answer nor a batch of them");
-      if (message.$case === "limits") this.#limits = message.value;
-      else if (message.$case === "answer") this.#take(message.value);
-      else for (const answer of message.value.answers) this.#take(answer);
+      this.#silence.end();
+      const told = contentOf(response, this.#limits !== undefined);
+      if ("limits" in told) this.#limits = told.limits;
+      else for (const answer of told.answers) this.#take(answer);
       this.#changed.notify();
       await this.#untilTaken(call);
     }
@@ -237,21 +232,17 @@ export class ItemStream implements AnswerStream {
     return this.#out.length >= this.#policy.concurrency;
   }
 
-  /** Holds the reading up while the caller is behind, so that the server feels it too; that is no silence of the server. */
+  /** Holds the reading up while the caller is behind, so that the server feels it too. */
   async #untilTaken(call: Call): Promise<void> {
-    while (this.#backedUp && !call.left) {
-      await this.#changed.wait();
-      this.#lastWordMs = performance.now();
-    }
+    while (this.#backedUp && !call.left) await this.#changed.wait();
   }
 
-  /** Milliseconds of silence that are still borne. Throws OcrMuxError when there are none. */
-  #silence(): number {
-    const { silenceMs } = this.#policy;
-    const restMs = this.#lastWordMs + silenceMs - performance.now();
-    if (restMs > 0) return restMs;
-    if (this.#window.inFlight.size === 0 && this.#limits !== undefined) return silenceMs;
-    throw silent(silenceMs);
+  /** Milliseconds after which to listen for a silence again. Throws OcrMuxError when the server was silent for too long. */
+  #listen(): number {
+    if (this.#limits !== undefined && !this.#window.awaitsAnswers) this.#silence.end();
+    const ms = this.#silence.look();
+    if (ms === undefined) throw silent(this.#policy.silenceMs);
+    return ms;
   }
 
   #take(answer: PageAnswer): void {
@@ -259,11 +250,12 @@ export class ItemStream implements AnswerStream {
     if (entry === undefined) {
       throw broken(`the server answered ${JSON.stringify(answer.requestId)}, which waits for no answer`);
     }
+    const error = answer.lastPage ? errorOf(answer) : undefined;
+    if (error === undefined || !isSentElsewhere(error)) this.#progress = true;
     if (answer.lastPage) {
       this.#window.answered(entry);
-      if (this.#toBeSentAgain(entry, errorOf(answer))) return;
+      if (error !== undefined && this.#toBeSentAgain(entry, error)) return;
     }
-    this.#progress = true;
     if (answer.page === 0 || answer.page > entry.pagesGiven) {
       entry.pagesGiven = Math.max(entry.pagesGiven, answer.page);
       this.#give(entry, answer);
@@ -273,14 +265,14 @@ export class ItemStream implements AnswerStream {
     }
   }
 
-  #toBeSentAgain(entry: Entry, error: OcrMuxError | undefined): boolean {
-    if (error === undefined) return false;
+  #toBeSentAgain(entry: Entry, error: OcrMuxError): boolean {
     if (error.reason === "CONTENT_REQUIRED" && entry.byDigest) {
       entry.byDigest = false;
       this.#window.again(entry);
       return true;
     }
-    if (isSentElsewhere(error) && entry.sends < this.#policy.sendsPerItem) {
+    if (isSentElsewhere(error) && entry.moves < this.#policy.sendsPerItem) {
+      entry.moves += 1;
       this.#window.moving.push(entry);
       this.#movingCause = error;
       return true;
@@ -309,12 +301,13 @@ export class ItemStream implements AnswerStream {
     const { waiting } = this.#window;
     for (;;) {
       const seen = this.#changed.given;
+      if (this.#isOver(call)) return undefined;
       this.#admit();
       await this.#measured(call, limits);
-      if (this.#movingCause !== undefined || call.over.aborted) return undefined;
+      if (this.#isOver(call)) return undefined;
       const entry = this.#backedUp ? undefined : this.#window.take(limits);
       if (entry !== undefined) return entry;
-      if (waiting.length === 0 && this.#source.exhausted && !this.#mayAskForContent()) return undefined;
+      if (waiting.length === 0 && this.#source.exhausted && !this.#window.mayAskForContent) return undefined;
       if (this.#mayDraw(limits)) this.#source.lookAhead();
       await this.#changed.wait(seen);
     }
@@ -322,14 +315,13 @@ export class ItemStream implements AnswerStream {
 
   /** Whether there is room for an item that is not drawn from the source yet. */
   #mayDraw(limits: StreamLimits): boolean {
-    const { waiting } = this.#window;
-    const lagging = this.#order.lag >= this.#policy.reorderSpan;
-    return waiting.length === 0 && !this.#backedUp && !lagging && this.#window.hasPlace(limits);
+    if (this.#backedUp || this.#order.lag >= this.#policy.reorderSpan) return false;
+    return this.#window.waiting.length === 0 && this.#window.hasPlace(limits);
   }
 
-  #mayAskForContent(): boolean {
-    for (const entry of this.#window.inFlight.values()) if (entry.byDigest) return true;
-    return false;
+  /** Whether nothing more is to be sent on this call. */
+  #isOver(call: Call): boolean {
+    return this.#movingCause !== undefined || call.over.aborted;
   }
 
   /** Whether an item waits, its size known; answers here those that cannot be sent at all. */
@@ -353,7 +345,8 @@ export class ItemStream implements AnswerStream {
       const known = await this.#prepared(entry, call, () => byDigest(item, call.over));
       if (known !== undefined) hashed.push({ entry, item: known });
       hashedBytes += bytes;
-      if (hashed.length === DIGESTS_TOGETHER_MAX || hashedBytes > HASHED_TOGETHER_MAX_BYTES) break;
+      const enough = hashed.length === DIGESTS_TOGETHER_MAX || hashedBytes > HASHED_TOGETHER_MAX_BYTES;
+      if (enough || this.#isOver(call)) break;
       this.#admit();
       entry = undefined;
       if ((await this.#measured(call, limits)) && this.#window.waiting[0]?.byDigest === true && !this.#backedUp) {
@@ -379,10 +372,8 @@ export class ItemStream implements AnswerStream {
   }
 
   #sent(entry: Entry): void {
-    this.#lastWordMs = performance.now();
-    if (entry.sentOn === this.#connections) return;
-    entry.sentOn = this.#connections;
-    entry.sends += 1;
+    this.#silence.end();
+    entry.isSent = true;
   }
 
   /** What `prepare` makes of the item; undefined if the item had to be answered here. Throws when the call is over. */

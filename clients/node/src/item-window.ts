@@ -15,10 +15,12 @@ export interface Entry {
   sizeBytes: number | undefined;
   /** The last page that was given out. */
   pagesGiven: number;
-  /** Connections on which it was sent. */
-  sends: number;
-  /** The last of these, counted from 1. */
-  sentOn: number;
+  /** Whether the present connection has it, or a part of it. */
+  isSent: boolean;
+  /** Connections that were lost while it was with the server. */
+  losses: number;
+  /** Times that it was to be sent elsewhere. */
+  moves: number;
 }
 
 /** Items waiting to be sent, with the server, and to be moved to another connection. */
@@ -43,7 +45,16 @@ export class ItemWindow {
       throw new UsageError(`the requestId ${JSON.stringify(item.requestId)} is used by two items`);
     }
     this.#ids.add(item.requestId);
-    this.waiting.push({ item, place, byDigest, sizeBytes: undefined, pagesGiven: 0, sends: 0, sentOn: 0 });
+    this.waiting.push({
+      item,
+      place,
+      byDigest,
+      sizeBytes: undefined,
+      pagesGiven: 0,
+      isSent: false,
+      losses: 0,
+      moves: 0,
+    });
   }
 
   /** Whether one more item could be sent, were it small. */
@@ -71,6 +82,7 @@ export class ItemWindow {
 
   /** Has an item that was with the server sent again, before those that are new. */
   again(entry: Entry): void {
+    entry.isSent = false;
     const index = this.waiting.findIndex((other) => other.place > entry.place);
     this.waiting.splice(index < 0 ? this.waiting.length : index, 0, entry);
   }
@@ -83,14 +95,34 @@ export class ItemWindow {
     this.#ids.delete(entry.item.requestId);
   }
 
-  /** After a connection: all that are unfinished wait again, in the order of the items. Files are looked at anew. */
-  regather(): void {
-    const left = [...this.inFlight.values(), ...this.moving];
+  /** Whether any item is with the server. */
+  get awaitsAnswers(): boolean {
+    for (const entry of this.inFlight.values()) if (entry.isSent) return true;
+    return false;
+  }
+
+  /** Whether the content of any item in flight may still be wanted. */
+  get mayAskForContent(): boolean {
+    for (const entry of this.inFlight.values()) if (entry.byDigest) return true;
+    return false;
+  }
+
+  /**
+   * After a connection: all that are unfinished wait again, in the order of the items. Files are looked at anew. Gives those
+   * that were with the server.
+   */
+  regather(): Entry[] {
+    const left = [...this.inFlight.values()];
+    const lost = left.filter((entry) => entry.isSent);
+    this.waiting.push(...left, ...this.moving);
     this.inFlight.clear();
     this.moving.length = 0;
     this.#bytes = 0;
-    this.waiting.push(...left);
     this.waiting.sort((one, other) => one.place - other.place);
-    for (const entry of this.waiting) entry.sizeBytes = undefined;
+    for (const entry of this.waiting) {
+      entry.sizeBytes = undefined;
+      entry.isSent = false;
+    }
+    return lost;
   }
 }

@@ -1,7 +1,8 @@
 /** Calls of one request and one response, tried again where the failure passes. */
 
-import type { Client, Metadata, MethodDefinition } from "@grpc/grpc-js";
+import type { CallOptions, Client, Metadata, MethodDefinition } from "@grpc/grpc-js";
 import type { Backoff } from "./backoff.js";
+import { isPassing } from "./endings.js";
 import { Code, OcrMuxError } from "./errors.js";
 import { after, onAbort } from "./waiting.js";
 
@@ -22,7 +23,7 @@ export class UnaryCalls {
   ) {}
 
   /**
-   * The response. UNAVAILABLE and SERVER_BUSY are tried again as the backoff says. Throws OcrMuxError, DEADLINE_EXCEEDED
+   * The response. What is a lost connection to a stream is tried again as the backoff says. Throws OcrMuxError, DEADLINE_EXCEEDED
    * after the time, and a signal's reason.
    */
   async call<Request, Response>(
@@ -31,6 +32,7 @@ export class UnaryCalls {
     limits: CallLimits,
   ): Promise<Response> {
     const stop = new AbortController();
+    const endMs = performance.now() + limits.timeoutMs;
     let last: OcrMuxError | undefined;
     const unhook = limits.signals.map((signal) =>
       onAbort(signal, () => {
@@ -45,12 +47,14 @@ export class UnaryCalls {
     try {
       for (let failures = 1; ; failures += 1) {
         try {
-          return await this.#once(method, request, stop.signal);
+          return await this.#once(method, request, endMs, stop.signal);
         } catch (error) {
           stop.signal.throwIfAborted();
           if (!(error instanceof OcrMuxError)) throw error;
-          const passing = error.code === Code.UNAVAILABLE || error.reason === "SERVER_BUSY";
-          if (!passing || failures > this.backoff.attempts) throw error;
+          if (error.code === Code.DEADLINE_EXCEEDED && error.details === undefined) {
+            throw noAnswerWithin(limits.timeoutMs, last ?? error);
+          }
+          if (!isPassing(error) || failures > this.backoff.attempts) throw error;
           last = error;
         }
         await this.backoff.sleep(this.backoff.waitMs(failures, last.retryAfterMs), stop.signal);
@@ -63,6 +67,7 @@ export class UnaryCalls {
   #once<Request, Response>(
     method: MethodDefinition<Request, Response>,
     request: Request,
+    endMs: number,
     signal: AbortSignal,
   ): Promise<Response> {
     signal.throwIfAborted();
@@ -73,6 +78,7 @@ export class UnaryCalls {
         method.responseDeserialize,
         request,
         this.metadata,
+        deadline(endMs),
         (error, response) => {
           off();
           if (error) reject(OcrMuxError.fromCall(error));
@@ -89,4 +95,10 @@ export class UnaryCalls {
 /** The error of a call that took too long. */
 export function noAnswerWithin(timeoutMs: number, cause?: unknown): OcrMuxError {
   return new OcrMuxError(Code.DEADLINE_EXCEEDED, "", `no answer within ${timeoutMs} ms`, { cause });
+}
+
+/** The time limit as the server is told it, so that it begins nothing for nobody. */
+function deadline(endMs: number): CallOptions {
+  const restMs = endMs - performance.now();
+  return Number.isFinite(restMs) ? { deadline: Date.now() + restMs } : {};
 }

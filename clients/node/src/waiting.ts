@@ -24,6 +24,7 @@ export const sleep: Sleep = async (ms, signal) => {
 /** What the promise gives, or the signal's reason as soon as that aborts; nothing is left at the signal after either. */
 export async function unlessAborted<T>(promise: Promise<T>, signal: AbortSignal): Promise<T> {
   let value: T | undefined;
+  promise.catch(() => undefined); // where the signal has aborted already, nobody else hears of its failure
   await interruptible(signal, (done, fail) => {
     promise.then((given) => {
       value = given;

@@ -25,6 +25,13 @@ void describe("a client", () => {
     "unix:/run/ocr": true,
     "127.evil.example:1": false,
     "localhost.evil.example:1": false,
+    "127.0.0.1:1@evil.example:443": false,
+    "localhost:1@evil.example": false,
+    "[::1]evil.example:443": false,
+    "127.0.0.1:1,evil.example:2": false,
+    "dns:///127.0.0.1:1,evil.example:2": false,
+    "dns://evil.example/localhost:1": true,
+    "::1": false,
     "ocr.example:1": false,
     "10.0.0.1:1": false,
   })) {
@@ -50,8 +57,17 @@ void describe("a client", () => {
     });
   }
 
-  void test("refuses a token that no header can hold", () => {
-    assert.throws(() => new OcrMuxClient("127.0.0.1:1", { token: "a\nb" }), UsageError);
+  for (const token of ["", "a\nb", "a b", "ä"]) {
+    void test(`refuses the token ${JSON.stringify(token)}`, () => {
+      assert.throws(() => new OcrMuxClient("127.0.0.1:1", { token }), UsageError);
+    });
+  }
+
+  void test("refuses a tenant that no header can hold, and sends no empty one", async () => {
+    for (const tenant of ["a\nb", "ä"]) assert.throws(() => new OcrMuxClient("127.0.0.1:1", { tenant }), UsageError);
+    const { service, client } = await pair({}, { tenant: "" });
+    await client.recognize(Buffer.from("x"));
+    assert.deepEqual(service.metadata[0]?.get("ocrmux-tenant"), []);
   });
 
   void test("sends its token and its tenant with every call", async () => {

@@ -74,6 +74,8 @@ export class FakeService {
   streams = 0;
   cancelled = 0;
   unaryCalls = 0;
+  /** Of the last unary call. */
+  deadline: Date | number = Infinity;
   mostInFlight = 0;
   largestMessageBytes = 0;
   target = "";
@@ -163,6 +165,7 @@ export class FakeService {
 
   #recognize(call: ServerUnaryCall<RecognizeRequest, RecognizeResponse>, answer: UnaryAnswer<RecognizeResponse>): void {
     this.unaryCalls += 1;
+    this.deadline = call.getDeadline();
     this.metadata.push(call.metadata);
     const { item } = call.request;
     const refused = this.plan.refuseUnary?.(this.unaryCalls);
@@ -350,11 +353,22 @@ export function retryAfter(status: Status, ms: number): Status {
   return { ...status, details: [...status.details, { typeUrl: "type.googleapis.com/google.rpc.RetryInfo", value }] };
 }
 
-/** `pages=N` gives N pages, `error=REASON` a refusal, else one page with the content's digest as its text. */
+/**
+ * `pages=N` gives N pages, of which `bad=N` has an error at the last, `error=REASON` a refusal, else one page with the content's digest
+ * as its text. What is said ends with the content, or a zero byte.
+ */
 export function pagesFor(requestId: string, content: Buffer): PageAnswer[] {
-  const said = content.length < 64 ? content.toString() : "";
+  const [said = ""] = content.subarray(0, 64).toString("latin1").split("\0", 1);
   if (said.startsWith("error=")) {
     return [failed(requestId, itemStatus(Code.INVALID_ARGUMENT, said.slice(6), "as the test wants it"))];
+  }
+  if (said.startsWith("bad=")) {
+    const count = Number(said.slice(4));
+    const bad = failed(requestId, itemStatus(Code.INVALID_ARGUMENT, "IMAGE_UNDECODABLE", "as the test wants it"));
+    return [
+      ...pagesFor(requestId, Buffer.from(`pages=${count}`)).slice(0, -1),
+      { ...bad, page: count, pageCount: count },
+    ];
   }
   const count = said.startsWith("pages=") ? Number(said.slice(6)) : 1;
   return Array.from({ length: count }, (_, index) => page(requestId, index + 1, count, textOf(content)));

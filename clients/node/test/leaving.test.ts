@@ -1,9 +1,9 @@
 import assert from "node:assert/strict";
 import { status as Code } from "@grpc/grpc-js";
 import { describe, test } from "node:test";
-import { OcrMuxClient, type Item } from "../src/index.js";
+import { OcrMuxClient, OcrMuxError, type Item } from "../src/index.js";
 import { FakeService, page, type ServerCall } from "./fake-service.js";
-import { allOf, items, pair, turns, until } from "./stream-fixture.js";
+import { allOf, FAST, items, pair, turns, until } from "./stream-fixture.js";
 
 /** Endless items that say when they are closed. */
 function endless(): { source: AsyncGenerator<Item>; closed: () => boolean; drawn: () => number } {
@@ -167,6 +167,20 @@ void describe("a source", () => {
       throw fault;
     }
     await assert.rejects(client.streamRecognize(faulty()).next(), fault);
+  });
+
+  void test("that throws what looks like an end of the call is heard of", async () => {
+    for (const fault of [new DOMException("aborted", "AbortError"), new OcrMuxError(Code.UNAVAILABLE, "", "its own")]) {
+      const { service, client } = await pair();
+      const faulty = (async function* () {
+        yield* items(["a"]);
+        await until(() => service.received.length === 1, "the first item");
+        service.dropStreams();
+        throw fault;
+      })();
+      const policy = { backoff: FAST, ordered: false };
+      await assert.rejects(allOf(client.streamRecognize(faulty, { policy })), (error) => error === fault);
+    }
   });
 
   void test("that gives nothing for ever does not keep answers back, nor leaving", async () => {

@@ -4,8 +4,11 @@ import { describe, test } from "node:test";
 import { AnswerOrder } from "../src/answer-order.js";
 import { itemStatus } from "../src/errors.js";
 import { Backoff, errorOf, OcrMuxClient, OcrMuxError, Reading, UsageError } from "../src/index.js";
-import { sleep } from "../src/waiting.js";
+import { ErrorInfo } from "../src/gen/google/rpc/error_details.js";
+import { Silence } from "../src/silence.js";
+import { sleep, unlessAborted } from "../src/waiting.js";
 import { ending, failed, page } from "./fake-service.js";
+import { turns } from "./stream-fixture.js";
 
 void describe("a backoff", () => {
   void test("doubles from the first wait to the longest, cut by half at most", () => {
@@ -65,6 +68,37 @@ void describe("the order of answers", () => {
   });
 });
 
+void describe("a silence", () => {
+  void test("is counted while it is listened to: a pause, or a blocked event loop, is an eighth at most", () => {
+    let nowMs = 0;
+    const silence = new Silence(8000, () => nowMs);
+    for (let slice = 0; slice < 7; slice += 1) {
+      assert.ok(silence.look() !== undefined);
+      nowMs += 1_000_000;
+    }
+    assert.equal(silence.look(), 1000);
+    nowMs += 999;
+    assert.equal(silence.look(), 1);
+    nowMs += 1;
+    assert.equal(silence.look(), undefined);
+    silence.end();
+    assert.equal(silence.look(), 1000);
+  });
+});
+
+void describe("a wait", () => {
+  void test("that begins when its signal has aborted leaves no failure that nobody hears of", async () => {
+    const heard: unknown[] = [];
+    const hear = (reason: unknown): void => void heard.push(reason);
+    process.on("unhandledRejection", hear);
+    const failing = Promise.reject(new Error("the file is gone"));
+    await assert.rejects(unlessAborted(failing, AbortSignal.abort()), { name: "AbortError" });
+    await turns();
+    process.off("unhandledRejection", hear);
+    assert.deepEqual(heard, []);
+  });
+});
+
 void describe("an error", () => {
   const call = (status: ReturnType<typeof ending>): OcrMuxError =>
     OcrMuxError.fromCall(Object.assign(new Error("x"), status));
@@ -89,6 +123,15 @@ void describe("an error", () => {
     const details = [{ typeUrl: "x/google.rpc.ErrorInfo", value: Buffer.from([0xff]) }, { typeUrl: "odd", value: Buffer.of() }]; // prettier-ignore
     const error = OcrMuxError.fromStatus({ code: 99, message: "m", details });
     assert.deepEqual([error.codeName, error.reason], ["UNKNOWN", ""]);
+  });
+
+  void test("has a reason of the services' own domain only", () => {
+    const value = Buffer.from(
+      ErrorInfo.encode({ reason: "X", domain: "proxy.example", metadata: { a: "b" } }).finish(),
+    );
+    const details = [{ typeUrl: "type.googleapis.com/google.rpc.ErrorInfo", value }];
+    const error = OcrMuxError.fromStatus({ code: Code.INTERNAL, message: "m", details });
+    assert.deepEqual([error.reason, error.metadata], ["", {}]);
   });
 
   void test("of a page stands in the reading", () => {

@@ -4,7 +4,8 @@ import { status as Code } from "@grpc/grpc-js";
 import { describe, test } from "node:test";
 import { itemStatus } from "../src/errors.js";
 import { OcrMuxClient, type OcrMuxError, type Status, type StreamPolicy } from "../src/index.js";
-import { ending, page, retryAfter, textOf, type Plan, type ServerCall } from "./fake-service.js";
+import type { StreamRecognizeRequest } from "../src/gen/ocrmux/preprocess/v1/preprocess.js";
+import { ending, failed, page, retryAfter, textOf, type Plan, type ServerCall } from "./fake-service.js";
 import { allOf, FAST, items, pair, told, until, type Told } from "./stream-fixture.js";
 
 const bare = (code: Code): Status => ({ code, message: "from below", details: [] });
@@ -97,7 +98,7 @@ void describe("a lost connection", () => {
     const { client } = await pair({ breaks: [{ after: 1, quietly: true }] });
     const { policy, hook } = heard({ concurrency: 2 });
     assert.equal((await allOf(client.streamRecognize(items(["a", "b", "c"]), { policy }))).length, 3);
-    assert.deepEqual(hook, ["1 UNAVAILABLE PROTOCOL_BROKEN"]);
+    assert.deepEqual(hook, ["1 UNAVAILABLE CONNECTION_LOST"]);
   });
 
   void test("is a call that ends with OK before anything is sent, with a wait before the next", async () => {
@@ -158,6 +159,26 @@ void describe("the waits between", () => {
     assert.deepEqual(slept, [200, 400, 200, 400]);
   });
 
+  void test("begin anew after a CONTENT_REQUIRED too", async () => {
+    const wanted = itemStatus(Code.NOT_FOUND, "CONTENT_REQUIRED", "");
+    const script: Plan["script"] = (call, stream) => {
+      if (stream > 4) return false;
+      let came = 0;
+      call.on("data", ({ message }: StreamRecognizeRequest) => {
+        if (message?.$case === "config") call.write({ message: { $case: "limits", value: LIMITS } });
+        else came += message?.$case === "batch" ? message.value.items.length : 1;
+        if (came < 4) return;
+        call.write({ message: { $case: "answer", value: failed(`item-${stream - 1}`, wanted) } });
+        call.end();
+      });
+      return true;
+    };
+    const { client } = await pair({ script });
+    const { policy, slept } = heard({ digestFirst: true, sendsPerItem: 99, backoff: { attempts: 2 } });
+    assert.equal((await allOf(client.streamRecognize(items(["a", "b", "c", "d"]), { policy }))).length, 4);
+    assert.deepEqual(slept, [200, 200, 200, 200]);
+  });
+
   void test("end with the attempts: the last failure is the stream's error, after the answers before", async () => {
     const { service, client } = await pair({ breaks: [1, 0, 0, 0, 0].map((after) => ({ after })) });
     const { policy } = heard({ concurrency: 1, sendsPerItem: 99, backoff: { attempts: 3 } });
@@ -188,12 +209,38 @@ void describe("an item that is moved", () => {
     assert.deepEqual(service.breaches, []);
   });
 
-  void test("as often as an item is sent has its answer", async () => {
+  void test("as often as an item may be has its answer", async () => {
     const { service, client } = await pair({ refusals: new Map([["item-0", { times: 99, status: busy }]]) });
     const { policy } = heard({ sendsPerItem: 3 });
     const answers = await allOf(client.streamRecognize(items(["a", "b"]), { policy }));
     assert.deepEqual(answers.map(([, , text]) => text), ["SERVER_BUSY", textOf("b")]); // prettier-ignore
-    assert.equal(service.streams, 3);
+    assert.equal(service.streams, 4); // the first, and three moves
+  });
+
+  void test("has its lost connections counted apart", async () => {
+    const script: Plan["script"] = (call, stream) => {
+      if (stream > 3) return false;
+      call.on("data", ({ message }: StreamRecognizeRequest) => {
+        if (message?.$case === "config") call.write({ message: { $case: "limits", value: LIMITS } });
+        else if (stream === 3) call.emit("error", ending(bare(Code.UNAVAILABLE)));
+        else call.write({ message: { $case: "answer", value: failed("item-0", busy) } });
+      });
+      call.on("end", () => call.end());
+      return true;
+    };
+    const { client } = await pair({ script });
+    const { policy } = heard({ sendsPerItem: 2 });
+    assert.deepEqual(await allOf(client.streamRecognize(items(["a"]), { policy })), [["item-0", 1, textOf("a"), true]]);
+  });
+
+  void test("for ever, like all others, is the stream's error: no such answer ends the row of failures", async () => {
+    const refusals = new Map(Array.from({ length: 50 }, (_, index) => [`item-${index}`, { times: 99, status: busy }]));
+    const { client } = await pair({ refusals });
+    const { policy, hook } = heard({ sendsPerItem: 2, concurrency: 1, backoff: { attempts: 6 } });
+    const answers = client.streamRecognize(items(Array.from({ length: 50 }, () => "a")), { policy });
+    for (const id of ["item-0", "item-1", "item-2"]) assert.equal(told((await answers.next()).value as never)[0], id);
+    await assert.rejects(answers.next(), { reason: "SERVER_BUSY" });
+    assert.deepEqual(hook, [1, 2, 3, 4, 5, 6].map((failures) => `${failures} RESOURCE_EXHAUSTED SERVER_BUSY`)); // prettier-ignore
   });
 });
 

@@ -186,6 +186,25 @@ void describe("a slow caller", () => {
     assert.equal((await allOf(answers)).length, 59);
     assert.equal(service.streams, 1);
   });
+
+  void test("that blocks the event loop is none either", async () => {
+    const service = fork(new URL("./fake-process.js", import.meta.url));
+    try {
+      const [target] = (await once(service, "message")) as [string];
+      using client = new OcrMuxClient(target);
+      let breaks = 0;
+      const policy = { concurrency: 2, silenceMs: 1000, onReconnect: () => void (breaks += 1) };
+      let taken = 0;
+      for await (const _ of client.streamRecognize(items(Array<string>(8).fill("x")), { policy })) {
+        taken += 1;
+        const untilMs = performance.now() + (taken < 3 ? 1200 : 0);
+        while (performance.now() < untilMs) continue;
+      }
+      assert.deepEqual([taken, breaks], [8, 0]);
+    } finally {
+      service.kill();
+    }
+  });
 });
 
 void describe("content", () => {

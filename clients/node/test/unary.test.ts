@@ -48,7 +48,45 @@ void describe("recognize", () => {
     service.stop();
   });
 
-  for (const status of [unavailable, itemStatus(Code.RESOURCE_EXHAUSTED, "SERVER_BUSY", "later")]) {
+  void test("throws the error of the only page, whole or in chunks; of one of several it stands in the reading", async () => {
+    const { service, client } = await pair();
+    for (const bytes of [6, 4 << 20]) {
+      const saying = (what: string): Buffer => Buffer.alloc(bytes).fill(what, 0, what.length);
+      await assert.rejects(client.recognize(saying("bad=1\0")), { reason: "IMAGE_UNDECODABLE" });
+      const reading = await client.recognize(saying("bad=2\0"));
+      assert.deepEqual([reading.pages.length, reading.errors.map(({ page }) => page)], [1, [2]]);
+    }
+    assert.deepEqual([service.unaryCalls, service.streams], [2, 2]);
+  });
+
+  void test("in chunks bears four failures, and not a fifth", async () => {
+    const breaks = Array.from({ length: 4 }, () => ({ after: 0, status: unavailable }));
+    const backoff = { sleep: () => Promise.resolve() };
+    const content = Buffer.alloc(4 << 20);
+    const { client } = await pair({ breaks: [...breaks] }, { backoff });
+    assert.equal((await client.recognize(content)).text, textOf(content));
+    const { service, client: other } = await pair({ breaks: [...breaks, ...breaks] }, { backoff });
+    await assert.rejects(other.recognize(content), { code: Code.UNAVAILABLE });
+    assert.equal(service.streams, 5);
+  });
+
+  void test("tells the server how long it waits", async () => {
+    const { service, client } = await pair();
+    await client.recognize(Buffer.from("x"), {}, { timeoutMs: 60_000 });
+    const restMs = Number(service.deadline) - Date.now();
+    assert.ok(restMs > 0 && restMs <= 60_000, `${restMs} ms`);
+    await client.recognize(Buffer.from("x"), {}, { timeoutMs: Infinity });
+    for (const timeoutMs of [0, -1]) {
+      await assert.rejects(client.recognize(Buffer.from("x"), {}, { timeoutMs }), { code: Code.DEADLINE_EXCEEDED });
+    }
+  });
+
+  for (const status of [
+    unavailable,
+    itemStatus(Code.RESOURCE_EXHAUSTED, "SERVER_BUSY", "later"),
+    { code: Code.INTERNAL, message: "RST_STREAM", details: [] },
+    { code: Code.CANCELLED, message: "stopping", details: [] },
+  ]) {
     void test(`bears four failures with ${Code[status.code]}, and not a fifth`, async () => {
       const slept: number[] = [];
       const sleep = (ms: number): Promise<void> => Promise.resolve(void slept.push(ms));

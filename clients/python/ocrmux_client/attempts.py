@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import math
 from collections.abc import Awaitable, Callable
 from types import TracebackType
 from typing import Self, TypeVar
@@ -10,7 +11,7 @@ from typing import Self, TypeVar
 import grpc
 
 from ocrmux_client.backoff import Backoff
-from ocrmux_client.errors import OcrMuxError
+from ocrmux_client.errors import OcrMuxError, client_closed
 
 T = TypeVar("T")
 
@@ -44,8 +45,10 @@ class Attempts:
             raise OcrMuxError(grpc.StatusCode.DEADLINE_EXCEEDED, "", message) from timeout
 
     @property
-    def left_s(self) -> float:
-        """Seconds until the limit."""
+    def left_s(self) -> float | None:
+        """Seconds until the limit; None where there is none."""
+        if math.isinf(self._ends_s):
+            return None
         return max(0.001, self._ends_s - asyncio.get_running_loop().time())
 
     async def result(self, call: Callable[[], Awaitable[T]]) -> T:
@@ -57,6 +60,13 @@ class Attempts:
                 self._last = OcrMuxError.from_rpc_error(error)
             except OcrMuxError as error:
                 self._last = error
+            except grpc.aio.UsageError as error:
+                raise client_closed() from error
+            except asyncio.CancelledError as error:
+                task = asyncio.current_task()
+                if task is None or task.cancelling():
+                    raise
+                raise client_closed() from error  # gRPC cancels the calls of a channel that is closed
             self._failures += 1
             if not self._last.is_passing or self._failures > self._backoff.attempts:
                 raise self._last

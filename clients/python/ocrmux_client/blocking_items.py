@@ -8,6 +8,9 @@ import queue
 import threading
 from collections.abc import AsyncGenerator, Iterable, Iterator
 
+import grpc
+
+from ocrmux_client.errors import OcrMuxError
 from ocrmux_client.items import Item
 
 _Step = asyncio.Future[Item | None]
@@ -42,6 +45,9 @@ def _draw(items: Iterable[Item], steps: queue.SimpleQueue[_Step | None]) -> None
             item = next(iterator, None)
         except Exception as error:
             failure = error
+        except BaseException as error:  # an end of this thread would have the stream wait for ever
+            message = f"the iterator of the items ended with {error!r}"
+            failure = OcrMuxError(grpc.StatusCode.CANCELLED, "", message)
         with contextlib.suppress(RuntimeError):  # the loop was closed: nobody waits any more
             step.get_loop().call_soon_threadsafe(_tell, step, item, failure)
     if (close := getattr(iterator, "close", None)) is not None:

@@ -16,7 +16,8 @@ GATEWAY_SERVICE = "ocrmux.gateway.v1.OcrGatewayService"
 
 _RECONNECT_MAX_MS = 2_000
 _TOKEN = re.compile(r"[\x21-\x7e]+")
-_NAME = re.compile(r"(?P<bracketed>\[[^\]]*\])|(?P<plain>[^:]*)")
+_ADDRESS = re.compile(r"(\[(?P<bracketed>[^\]]*)\]|(?P<plain>[^:]*))(:\d+)?")
+_HEADER = re.compile(r"[\x20-\x7e]*")
 
 
 def open_channel(target: str, credentials: grpc.ChannelCredentials | None, health_of: str) -> grpc.aio.Channel:
@@ -45,13 +46,15 @@ def open_channel(target: str, credentials: grpc.ChannelCredentials | None, healt
 def call_metadata(
     token: str | None, tenant: str | None, metadata: Sequence[tuple[str, str]]
 ) -> tuple[tuple[str, str], ...]:
-    """What goes with every call. Raises ValueError for a token that no header can hold."""
+    """What goes with every call. Raises ValueError for a token or tenant that no header can hold."""
     told = list(metadata)
     if token is not None:
         if not _TOKEN.fullmatch(token):
             raise ValueError("a token is printable ASCII without blanks, one character or more")
         told.append(("authorization", f"Bearer {token}"))
     if tenant:
+        if not _HEADER.fullmatch(tenant):
+            raise ValueError("a tenant is printable ASCII: 1 to 64 letters, digits and any of . _ -")
         told.append(("ocrmux-tenant", tenant))
     return tuple(told)
 
@@ -77,8 +80,10 @@ def is_loopback(target: str) -> bool:
 
 
 def _is_loopback_host(address: str) -> bool:
-    match = _NAME.match(address)
-    host = match[0].strip("[]") if match is not None else ""
+    match = _ADDRESS.fullmatch(address)
+    if match is None:
+        return False
+    host = match["bracketed"] or match["plain"] or ""
     if host.lower() == "localhost":
         return True
     try:

@@ -15,7 +15,7 @@ import grpc
 from ocrmux.gateway.v1.gateway_pb2 import ListProvidersRequest, ListProvidersResponse
 from ocrmux.gateway.v1.gateway_pb2_grpc import OcrGatewayServiceStub
 from ocrmux.ocr.v1.image_pb2 import ImagePayload
-from ocrmux.ocr.v1.recognition_pb2 import PageAnswer
+from ocrmux.ocr.v1.recognition_pb2 import PageAnswer, StreamLimits
 from ocrmux.preprocess.v1.preprocess_pb2 import (
     NormalizeRequest,
     NormalizeStreamConfig,
@@ -24,6 +24,7 @@ from ocrmux.preprocess.v1.preprocess_pb2 import (
     SourceItem,
 )
 from ocrmux.preprocess.v1.preprocess_pb2_grpc import PreprocessServiceStub
+from ocrmux_client import item_messages
 from ocrmux_client.attempts import Attempts
 from ocrmux_client.backoff import Backoff
 from ocrmux_client.channel import (
@@ -33,7 +34,7 @@ from ocrmux_client.channel import (
     check_token_is_safe,
     open_channel,
 )
-from ocrmux_client.errors import SOURCE_UNREADABLE, OcrMuxError
+from ocrmux_client.errors import OcrMuxError
 from ocrmux_client.item_stream import ItemStream
 from ocrmux_client.items import Item, NormalizingConfig, ReadingConfig, Region
 from ocrmux_client.normalized_image import NormalizedAnswer, NormalizedImage
@@ -103,7 +104,7 @@ class OcrMuxClient:
         await self.close()
 
     async def close(self) -> None:
-        """Closes the connections; calls still running are cancelled."""
+        """Closes the connections; calls and streams still running end with OcrMuxError CANCELLED, as later ones do."""
         await self._channel.close()
         await self._gateway_channel.close()
 
@@ -127,12 +128,13 @@ class OcrMuxClient:
     ) -> Reading:
         """Reads one image or document within ``timeout_s`` seconds, all tries together.
 
-        Raises OcrMuxError for an item that cannot be read as a whole; an error of a single page stands in the Reading.
-        Content above 3 MiB, or above a server's lower limit on messages, goes in chunks over a stream.
+        Raises OcrMuxError for an item that cannot be read as a whole, or whose only page cannot; an error of one page
+        of several stands in the Reading. Content above 3 MiB, or above a server's lower limit on messages, goes in
+        chunks over a stream.
         """
         config = config or ReadingConfig()
         async with Attempts(self._backoff, timeout_s) as attempts:
-            data = await _bytes_of(content)
+            data = await _loaded(content)
             if len(data) <= UNARY_MAX_BYTES:
                 item = SourceItem(
                     image=ImagePayload(content=data),
@@ -146,7 +148,7 @@ class OcrMuxClient:
                     response = await attempts.result(
                         lambda: self._preprocess.Recognize(request, timeout=attempts.left_s, metadata=self._metadata)
                     )
-                    return Reading(tuple(response.answers))
+                    return _whole(response.answers)
                 except OcrMuxError as error:
                     if not _is_message_limit(error):
                         raise
@@ -194,7 +196,7 @@ class OcrMuxClient:
         """
         config = config or NormalizingConfig()
         async with Attempts(self._backoff, timeout_s) as attempts:
-            data = await _bytes_of(content)
+            data = await _loaded(content)
             item = SourceItem(image=ImagePayload(content=data), password=password)
             request = NormalizeRequest(normalization=config.normalization(), item=item, page=page)
             try:
@@ -241,10 +243,7 @@ class OcrMuxClient:
 
     async def _recognize_in_chunks(self, item: Item, config: ReadingConfig) -> Reading:
         async with aclosing(self.stream_recognize([item], config, _ONE_CONNECTION)) as answers:
-            reading = Reading(tuple([answer async for answer in answers]))
-        if reading.errors and reading.errors[0][0] == 0:
-            raise reading.errors[0][1]
-        return reading
+            return _whole([answer async for answer in answers])
 
     async def _normalize_in_chunks(self, item: Item, config: NormalizingConfig, page: int) -> NormalizedImage:
         page_count = 0
@@ -265,11 +264,17 @@ def _is_message_limit(error: OcrMuxError) -> bool:
     return too_large and "larger than max" in error.message
 
 
-async def _bytes_of(content: bytes | Path) -> bytes:
-    if isinstance(content, bytes):
-        return content
+async def _loaded(content: bytes | Path) -> bytes:
     try:
-        return await asyncio.to_thread(content.read_bytes)
-    except OSError as error:
-        message = f"{content} cannot be read: {error.strerror or error}"
-        raise OcrMuxError(grpc.StatusCode.NOT_FOUND, SOURCE_UNREADABLE, message) from error
+        return await asyncio.to_thread(item_messages.load, Item("whole", content), StreamLimits())
+    except item_messages.ItemRefused as refusal:
+        raise OcrMuxError.from_status(refusal.status) from refusal
+
+
+def _whole(answers: Sequence[PageAnswer]) -> Reading:
+    """The Reading of one item. Raises OcrMuxError for the error of the item as a whole, or of its only page."""
+    reading = Reading(tuple(answers))
+    for page, error in reading.errors:
+        if page == 0 or len(answers) == 1:
+            raise error
+    return reading

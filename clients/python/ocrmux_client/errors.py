@@ -6,7 +6,7 @@ from collections.abc import Mapping
 
 import grpc
 from google.protobuf import any_pb2
-from google.protobuf.message import DecodeError
+from google.protobuf.message import DecodeError, Message
 from google.rpc import error_details_pb2, status_pb2
 
 ERROR_DOMAIN = "ocrmux"
@@ -60,18 +60,14 @@ class OcrMuxError(Exception):
 
     @classmethod
     def from_status(cls, status: status_pb2.Status) -> OcrMuxError:
-        """The error that a google.rpc.Status tells; unknown details are left out."""
+        """The error that a google.rpc.Status tells; details that are unknown or damaged are left out."""
         reason, metadata, retry_after_s = "", {}, None
+        info, retry = error_details_pb2.ErrorInfo(), error_details_pb2.RetryInfo()
         for detail in status.details:
-            if detail.Is(error_details_pb2.ErrorInfo.DESCRIPTOR):
-                info = error_details_pb2.ErrorInfo()
-                detail.Unpack(info)
-                if info.domain == ERROR_DOMAIN:
-                    reason, metadata = info.reason, dict(info.metadata)
-            elif detail.Is(error_details_pb2.RetryInfo.DESCRIPTOR):
-                retry = error_details_pb2.RetryInfo()
-                detail.Unpack(retry)
-                retry_after_s = retry.retry_delay.ToNanoseconds() / 1e9
+            if _is_unpacked(detail, info) and info.domain == ERROR_DOMAIN:
+                reason, metadata = info.reason, dict(info.metadata)
+            elif _is_unpacked(detail, retry):
+                retry_after_s = retry.retry_delay.seconds + retry.retry_delay.nanos / 1e9
         code = _CODE_BY_NUMBER.get(status.code, grpc.StatusCode.UNKNOWN)
         return cls(code, reason, status.message, metadata=metadata, retry_after_s=retry_after_s, details=status)
 
@@ -88,6 +84,11 @@ class OcrMuxError(Exception):
                 if status.code == error.code().value[0]:
                     return cls.from_status(status)
         return cls(error.code(), "", error.details() or "the server gave no message")
+
+
+def client_closed() -> OcrMuxError:
+    """What became of a call whose client was closed meanwhile, or before."""
+    return OcrMuxError(grpc.StatusCode.CANCELLED, "", "the client was closed")
 
 
 class ServicesNotRunning(Exception):
@@ -108,3 +109,10 @@ def item_status(
     packed = any_pb2.Any()
     packed.Pack(error_details_pb2.ErrorInfo(reason=reason, domain=ERROR_DOMAIN, metadata=dict(metadata or {})))
     return status_pb2.Status(code=number, message=message, details=[packed])
+
+
+def _is_unpacked(detail: any_pb2.Any, into: Message) -> bool:
+    try:
+        return detail.Unpack(into)
+    except DecodeError:
+        return False

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 from collections.abc import Iterator
 from pathlib import Path
@@ -40,30 +41,20 @@ def size_bytes(item: Item, limits: StreamLimits) -> int:
     if isinstance(item.content, bytes):
         size = len(item.content)
     else:
-        try:
+        with _reading(item.content):
             size = item.content.stat().st_size
-        except OSError as error:
-            raise _unreadable(item.content, error) from error
-    if 0 < limits.max_item_bytes < size:
-        raise ItemRefused(
-            item_status(
-                grpc.StatusCode.OUT_OF_RANGE,
-                "IMAGE_TOO_LARGE_BYTES",
-                f"a file of {size} bytes is over the server's limit of {limits.max_item_bytes} bytes",
-                {"value": str(size), "limit": str(limits.max_item_bytes), "unit": "bytes"},
-            )
-        )
+    _check_size(size, limits)
     return size
 
 
-def load(item: Item) -> bytes:
+def load(item: Item, limits: StreamLimits) -> bytes:
     """The item's content; blocks while a file is read. Raises ItemRefused."""
     if isinstance(item.content, bytes):
         return item.content
-    try:
-        return item.content.read_bytes()
-    except OSError as error:
-        raise _unreadable(item.content, error) from error
+    with _reading(item.content):
+        content = item.content.read_bytes()
+    _check_size(len(content), limits)  # a file may have grown since it was looked at
+    return content
 
 
 def by_digest(item: Item) -> SourceItem:
@@ -71,11 +62,8 @@ def by_digest(item: Item) -> SourceItem:
     if isinstance(item.content, bytes):
         value = hashlib.sha256(item.content).digest()
     else:
-        try:
-            with item.content.open("rb") as file:
-                value = hashlib.file_digest(file, "sha256").digest()
-        except OSError as error:
-            raise _unreadable(item.content, error) from error
+        with _reading(item.content), item.content.open("rb") as file:
+            value = hashlib.file_digest(file, "sha256").digest()
     return source_item(item, ImagePayload(digest=ContentDigest(algorithm=DIGEST_ALGORITHM_SHA256, value=value)))
 
 
@@ -104,6 +92,24 @@ def source_item(item: Item, payload: ImagePayload) -> SourceItem:
     )
 
 
-def _unreadable(path: Path, error: OSError) -> ItemRefused:
-    message = f"the file cannot be read: {error.strerror or error}"
-    return ItemRefused(item_status(grpc.StatusCode.NOT_FOUND, SOURCE_UNREADABLE, message, {"path": str(path)}))
+def _check_size(size: int, limits: StreamLimits) -> None:
+    if 0 < limits.max_item_bytes < size:
+        raise ItemRefused(
+            item_status(
+                grpc.StatusCode.OUT_OF_RANGE,
+                "IMAGE_TOO_LARGE_BYTES",
+                f"a file of {size} bytes is over the server's limit of {limits.max_item_bytes} bytes",
+                {"value": str(size), "limit": str(limits.max_item_bytes), "unit": "bytes"},
+            )
+        )
+
+
+@contextlib.contextmanager
+def _reading(path: Path) -> Iterator[None]:
+    """A file that cannot be read, or has a name that no file can have, is its item's own error."""
+    try:
+        yield
+    except (OSError, ValueError) as error:
+        message = f"the file cannot be read: {getattr(error, 'strerror', None) or error}"
+        figures = {"path": str(path).encode(errors="backslashreplace").decode()}
+        raise ItemRefused(item_status(grpc.StatusCode.NOT_FOUND, SOURCE_UNREADABLE, message, figures)) from error

@@ -3,11 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from bisect import insort
-from collections import deque
 from collections.abc import AsyncGenerator, AsyncIterable, Callable, Coroutine, Iterable
-from dataclasses import dataclass
-from itertools import chain
 from typing import Any, Generic, TypeVar
 
 import grpc
@@ -17,30 +13,25 @@ from ocrmux.ocr.v1.recognition_pb2 import StreamLimits
 from ocrmux.preprocess.v1.preprocess_pb2 import SourceItem
 from ocrmux_client import item_messages
 from ocrmux_client.answer_order import AnswerOrder
-from ocrmux_client.errors import CONNECTION_LOST, PROTOCOL_BROKEN, SEND_ELSEWHERE, OcrMuxError, item_status
+from ocrmux_client.errors import (
+    CONNECTION_LOST,
+    PROTOCOL_BROKEN,
+    SEND_ELSEWHERE,
+    OcrMuxError,
+    client_closed,
+    item_status,
+)
+from ocrmux_client.item_window import Entry, ItemWindow
 from ocrmux_client.items import Item
+from ocrmux_client.silence import Silence
 from ocrmux_client.stream_dialect import AnswerT, RequestT, ResponseT, StreamDialect
 from ocrmux_client.stream_policy import StreamPolicy
-from ocrmux_client.stream_source import StreamSource
+from ocrmux_client.stream_source import SourceFailed, StreamSource
 
 _DIGESTS_TOGETHER_MAX = 32
 _HASHED_TOGETHER_MAX_BYTES = 32 << 20  # a message of digests waits no longer than this takes to hash
 
 T = TypeVar("T")
-
-
-@dataclass(slots=True)
-class _Entry:
-    """An item on its way. ``is_sent``: the present connection has it, or a part of it."""
-
-    item: Item
-    place: int
-    by_digest: bool
-    size_bytes: int = 0
-    pages_given: int = 0
-    is_sent: bool = False
-    losses: int = 0
-    moves: int = 0
 
 
 class ItemStream(Generic[RequestT, ResponseT, AnswerT]):
@@ -64,15 +55,13 @@ class ItemStream(Generic[RequestT, ResponseT, AnswerT]):
         self._policy = policy
         self._order = AnswerOrder[AnswerT](ordered=policy.ordered)
         self._out: asyncio.Queue[AnswerT | Exception | None] = asyncio.Queue()
-        self._waiting: deque[_Entry] = deque()
-        self._in_flight: dict[str, _Entry] = {}
-        self._moving: list[_Entry] = []
+        self._window = ItemWindow(policy.concurrency)
         self._moving_cause: OcrMuxError | None = None
         self._limits: asyncio.Future[StreamLimits] = asyncio.get_running_loop().create_future()
         self._changed = asyncio.Event()
         self._taken = asyncio.Event()
         self._progress = False
-        self._last_word_s = 0.0
+        self._silence = Silence(policy.silence_s)
 
     async def answers(self) -> AsyncGenerator[AnswerT, None]:
         """The answers, as they come or in the order of the items. Leaving early stops the work on the server."""
@@ -95,6 +84,11 @@ class ItemStream(Generic[RequestT, ResponseT, AnswerT]):
         try:
             async with limit:
                 await self._connections()
+        except asyncio.CancelledError:
+            self._out.put_nowait(client_closed())  # unless nobody listens any more, as when the caller leaves
+            raise
+        except SourceFailed as failure:
+            self._out.put_nowait(failure.error)
         except Exception as error:
             if limit.expired():
                 message = f"the stream was not read to its end within {self._policy.timeout_s:g} s"
@@ -122,7 +116,7 @@ class ItemStream(Generic[RequestT, ResponseT, AnswerT]):
             await asyncio.sleep(wait_s)
 
     async def _has_work(self) -> bool:
-        while not self._waiting:
+        while not self._window.waiting:
             if self._source.exhausted:
                 return False
             await self._source.wait()
@@ -134,16 +128,16 @@ class ItemStream(Generic[RequestT, ResponseT, AnswerT]):
         item = self._source.take()
         if item is None:
             return
-        on_their_way = chain(self._in_flight.values(), self._waiting, self._moving)
-        if any(entry.item.request_id == item.request_id for entry in on_their_way):
-            raise ValueError(f"the request_id {item.request_id!r} is used by two items")
-        self._waiting.append(_Entry(item, self._order.start(), by_digest=self._policy.digest_first))
+        self._window.admit(item, self._order.start(), by_digest=self._policy.digest_first)
 
     async def _connection(self) -> OcrMuxError | None:
         """One stream from opening to end; gives what broke it, or None. Raises OcrMuxError if trying again is vain."""
-        loop = asyncio.get_running_loop()
-        self._limits, self._moving_cause, self._last_word_s = loop.create_future(), None, loop.time()
-        call = self._open_call()
+        self._limits, self._moving_cause = asyncio.get_running_loop().create_future(), None
+        self._silence.end()
+        try:
+            call = self._open_call()
+        except grpc.aio.UsageError as error:
+            raise client_closed() from error
         failure: OcrMuxError | None = None
         reader, writer = asyncio.create_task(self._read(call)), asyncio.create_task(self._write(call))
         try:
@@ -165,27 +159,21 @@ class ItemStream(Generic[RequestT, ResponseT, AnswerT]):
 
     def _settle(self, failure: OcrMuxError | None) -> OcrMuxError | None:
         """Puts unanswered items back into the waiting line, in order."""
-        left = list(self._in_flight.values())
-        unanswered = len(left) + (0 if self._moving_cause else len(self._waiting))
+        window, moved = self._window, self._moving_cause is not None
+        unanswered = len(window.in_flight) + (0 if moved else len(window.waiting))
         if failure is None and unanswered:
             message = f"the server ended the stream with {unanswered} items unanswered"
             failure = OcrMuxError(grpc.StatusCode.UNAVAILABLE, CONNECTION_LOST, message)
         if failure is not None and not failure.is_passing:
             raise failure
-        if failure is not None and self._limits.done() and not (unanswered or self._moving):
+        if failure is not None and self._limits.done() and not (unanswered or moved):
             failure = None  # an idle connection was closed; nothing is lost by it
-        self._in_flight.clear()
-        for entry in left:
-            entry.losses += entry.is_sent
-            if entry.losses < self._policy.sends_per_item:
-                self._waiting.append(entry)
-                continue
-            message = f"the connection was lost {entry.losses} times while this item was with the server: {failure}"
-            self._answer_here(entry, item_status(grpc.StatusCode.UNAVAILABLE, CONNECTION_LOST, message))
-        self._waiting = deque(sorted([*self._waiting, *self._moving], key=_place))
-        self._moving.clear()
-        for entry in self._waiting:
-            entry.is_sent = False
+        for entry in window.regather():
+            entry.losses += 1
+            if entry.losses >= self._policy.sends_per_item:
+                window.waiting.remove(entry)
+                message = f"the connection was lost {entry.losses} times while this item was with the server: {failure}"
+                self._answer_here(entry, item_status(grpc.StatusCode.UNAVAILABLE, CONNECTION_LOST, message))
         return failure or self._moving_cause
 
     async def _read(self, call: grpc.aio.StreamStreamCall[RequestT, ResponseT]) -> None:
@@ -212,32 +200,38 @@ class ItemStream(Generic[RequestT, ResponseT, AnswerT]):
             await self._taken.wait()
 
     async def _next_response(self, call: grpc.aio.StreamStreamCall[RequestT, ResponseT]) -> ResponseT | None:
-        loop = asyncio.get_running_loop()
         read = asyncio.ensure_future(call.read())
         try:
-            while not read.done():
-                rest_s = self._last_word_s + self._policy.silence_s - loop.time()
-                if rest_s <= 0 and (self._in_flight or not self._limits.done()):
+            while not (await asyncio.wait({read}, timeout=self._silence.slice_s))[0]:
+                if self._limits.done() and not self._window.awaits_answers:
+                    self._silence.end()
+                elif self._silence.is_too_long():
                     message = f"no word from the server for {self._policy.silence_s:g} s"
                     raise OcrMuxError(grpc.StatusCode.UNAVAILABLE, CONNECTION_LOST, message)
-                await asyncio.wait({read}, timeout=rest_s if rest_s > 0 else self._policy.silence_s)
-            self._last_word_s = loop.time()
+            self._silence.end()
             response = read.result()
-            return response if isinstance(response, self._dialect.response_type) else None
+            if response is grpc.aio.EOF:
+                return None
+            if not isinstance(response, self._dialect.response_type):  # what gRPC makes of bytes that it cannot parse
+                message = "the server sent what is no message of this stream"
+                raise OcrMuxError(grpc.StatusCode.INTERNAL, PROTOCOL_BROKEN, message)
+            return response
         finally:
             read.cancel()
 
     def _take(self, answer: AnswerT) -> None:
-        entry = self._in_flight.get(answer.request_id)
+        entry = self._window.in_flight.get(answer.request_id)
         if entry is None:
             message = f"the server answered {answer.request_id!r}, which waits for no answer"
             raise OcrMuxError(grpc.StatusCode.INTERNAL, PROTOCOL_BROKEN, message)
+        error = self._dialect.error_of(answer) if answer.last_page else None
+        if error is None or error.reason not in SEND_ELSEWHERE:
+            self._progress = True
         if answer.last_page:
-            del self._in_flight[answer.request_id]
+            del self._window.in_flight[answer.request_id]
             self._changed.set()
-        if answer.last_page and self._to_be_sent_again(entry, self._dialect.error_of(answer)):
-            return
-        self._progress = True
+            if error is not None and self._to_be_sent_again(entry, error):
+                return
         if answer.page == 0 or answer.page > entry.pages_given:
             entry.pages_given = max(entry.pages_given, answer.page)
             self._give(entry, answer)
@@ -245,17 +239,14 @@ class ItemStream(Generic[RequestT, ResponseT, AnswerT]):
             message = f"the item ended at page {answer.page}, after page {entry.pages_given} had been answered before"
             self._answer_here(entry, item_status(grpc.StatusCode.ABORTED, PROTOCOL_BROKEN, message))
 
-    def _to_be_sent_again(self, entry: _Entry, error: OcrMuxError | None) -> bool:
-        if error is None:
-            return False
+    def _to_be_sent_again(self, entry: Entry, error: OcrMuxError) -> bool:
         if error.reason == "CONTENT_REQUIRED" and entry.by_digest:
-            entry.by_digest = entry.is_sent = False
-            self._progress = True
-            insort(self._waiting, entry, key=_place)
+            entry.by_digest = False
+            self._window.again(entry)
             return True
         if error.reason in SEND_ELSEWHERE and entry.moves < self._policy.sends_per_item:
             entry.moves += 1
-            self._moving.append(entry)
+            self._window.moving.append(entry)
             self._moving_cause = error
             return True
         return False
@@ -273,17 +264,17 @@ class ItemStream(Generic[RequestT, ResponseT, AnswerT]):
         except (grpc.aio.AioRpcError, asyncio.InvalidStateError):
             return  # the call has ended; the reader tells why
 
-    async def _next_entry(self, limits: StreamLimits) -> _Entry | None:
+    async def _next_entry(self, limits: StreamLimits) -> Entry | None:
         """The next item, once there is room for it; None when this stream has nothing more to send."""
         while self._moving_cause is None:
             self._changed.clear()
             self._admit()
-            if self._waiting:
+            if self._window.waiting:
                 if (entry := self._with_room(limits)) is not None:
                     return entry
-            elif self._source.exhausted and not any(entry.by_digest for entry in self._in_flight.values()):
+            elif self._source.exhausted and not self._window.may_ask_for_content:
                 return None
-            if self._waiting or self._backed_up or not self._may_draw(limits):
+            if self._window.waiting or self._backed_up or not self._may_draw(limits):
                 await self._changed.wait()
             else:
                 await _first(self._changed.wait(), self._source.wait())
@@ -291,39 +282,29 @@ class ItemStream(Generic[RequestT, ResponseT, AnswerT]):
 
     def _may_draw(self, limits: StreamLimits) -> bool:
         """Whether there is room for an item more than are on their way, so that none is held for nothing."""
-        on_their_way = len(self._in_flight) + len(self._waiting)
-        return on_their_way < self._window(limits) and self._order.lag < self._policy.reorder_span
+        return self._window.has_place(limits) and self._order.lag < self._policy.reorder_span
 
-    def _with_room(self, limits: StreamLimits, *, by_digest_only: bool = False) -> _Entry | None:
+    def _with_room(self, limits: StreamLimits, *, by_digest_only: bool = False) -> Entry | None:
         """The first waiting item if the window has room for it; answers here what cannot be sent at all."""
-        while self._waiting and not self._backed_up:
-            entry = self._waiting[0]
+        waiting = self._window.waiting
+        while waiting and not self._backed_up:
+            entry = waiting[0]
+            if by_digest_only and not entry.by_digest:
+                return None
             try:
                 entry.size_bytes = item_messages.size_bytes(entry.item, limits)
             except item_messages.ItemRefused as refusal:
-                self._waiting.popleft()
+                waiting.popleft()
                 self._answer_here(entry, refusal.status)
                 continue
-            if not self._fits(entry.size_bytes, limits) or (by_digest_only and not entry.by_digest):
-                return None
-            self._waiting.popleft()
-            self._in_flight[entry.item.request_id] = entry
-            return entry
+            return self._window.take(limits)
         return None
 
-    def _fits(self, size_bytes: int, limits: StreamLimits) -> bool:
-        held_bytes = sum(entry.size_bytes for entry in self._in_flight.values())
-        over = 0 < limits.max_bytes_in_flight < held_bytes + size_bytes
-        return not self._in_flight or (len(self._in_flight) < self._window(limits) and not over)
-
-    def _window(self, limits: StreamLimits) -> int:
-        return min(self._policy.concurrency, limits.max_items_in_flight or self._policy.concurrency)
-
     async def _send_digests(
-        self, call: grpc.aio.StreamStreamCall[RequestT, ResponseT], first: _Entry, limits: StreamLimits
+        self, call: grpc.aio.StreamStreamCall[RequestT, ResponseT], first: Entry, limits: StreamLimits
     ) -> None:
         """Sends the digest of this item, and of those that are ready behind it, in one message."""
-        hashed: list[tuple[_Entry, SourceItem]] = []
+        hashed: list[tuple[Entry, SourceItem]] = []
         hashed_bytes, entry = 0, first
         while True:
             if self._may_draw(limits):
@@ -331,44 +312,45 @@ class ItemStream(Generic[RequestT, ResponseT, AnswerT]):
             if (item := await self._prepared(entry, item_messages.by_digest)) is not None:
                 hashed.append((entry, item))
             hashed_bytes += entry.size_bytes
-            if len(hashed) == _DIGESTS_TOGETHER_MAX or hashed_bytes > _HASHED_TOGETHER_MAX_BYTES:
+            enough = len(hashed) == _DIGESTS_TOGETHER_MAX or hashed_bytes > _HASHED_TOGETHER_MAX_BYTES
+            if enough or self._moving_cause is not None:
                 break
             self._admit()
             if (after := self._with_room(limits, by_digest_only=True)) is None:
                 break
             entry = after
-        self._last_word_s = asyncio.get_running_loop().time()
+        self._silence.end()
         for entry, _ in hashed:
             entry.is_sent = True
         for message in self._dialect.together([item for _, item in hashed], limits):
             await call.write(message)
 
     async def _send(
-        self, call: grpc.aio.StreamStreamCall[RequestT, ResponseT], entry: _Entry, limits: StreamLimits
+        self, call: grpc.aio.StreamStreamCall[RequestT, ResponseT], entry: Entry, limits: StreamLimits
     ) -> None:
-        content = await self._prepared(entry, item_messages.load)
+        content = await self._prepared(entry, lambda item: item_messages.load(item, limits))
         if content is None:
             return
-        self._last_word_s = asyncio.get_running_loop().time()
+        self._silence.end()
         entry.is_sent = True
         for piece in item_messages.content_pieces(entry.item, content, limits):
-            if self._in_flight.get(entry.item.request_id) is not entry:
+            if self._window.in_flight.get(entry.item.request_id) is not entry:
                 return  # answered already, refused by its announcement
             await call.write(self._dialect.request(piece))
 
-    async def _prepared(self, entry: _Entry, prepare: Callable[[Item], T]) -> T | None:
+    async def _prepared(self, entry: Entry, prepare: Callable[[Item], T]) -> T | None:
         """What ``prepare`` makes of the item, on a thread; None if the item had to be answered here."""
         try:
             return await asyncio.to_thread(prepare, entry.item)
         except item_messages.ItemRefused as refusal:
-            del self._in_flight[entry.item.request_id]
+            del self._window.in_flight[entry.item.request_id]
             self._answer_here(entry, refusal.status)
             return None
 
-    def _answer_here(self, entry: _Entry, status: status_pb2.Status) -> None:
+    def _answer_here(self, entry: Entry, status: status_pb2.Status) -> None:
         self._give(entry, self._dialect.failure(entry.item.request_id, status))
 
-    def _give(self, entry: _Entry, answer: AnswerT) -> None:
+    def _give(self, entry: Entry, answer: AnswerT) -> None:
         for ready in self._order.take(entry.place, answer):
             self._out.put_nowait(ready)
         self._changed.set()
@@ -393,7 +375,3 @@ def ending(error: grpc.aio.AioRpcError) -> OcrMuxError:
     if error.code() is grpc.StatusCode.INTERNAL and error.details() == "Internal error from Core":
         return OcrMuxError(grpc.StatusCode.UNAVAILABLE, CONNECTION_LOST, "the server ended the stream in mid-write")
     return OcrMuxError.from_rpc_error(error)
-
-
-def _place(entry: _Entry) -> int:
-    return entry.place

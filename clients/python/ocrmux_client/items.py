@@ -86,6 +86,8 @@ class Item:
     def __post_init__(self) -> None:
         if not 1 <= len(self.request_id) <= 128:
             raise ValueError(f"a request_id has 1 to 128 characters, not {len(self.request_id)}")
+        if not _is_unicode(self.request_id):
+            raise ValueError(f"a request_id is Unicode without lone surrogates, not {self.request_id!r}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -162,3 +164,11 @@ class NormalizingConfig:
         return preprocess_pb2.NormalizationConfig(
             profile=self.profile, overrides=dict(self.overrides), provider=self.provider
         )
+
+
+def _is_unicode(text: str) -> bool:
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        return False
+    return True

@@ -30,7 +30,7 @@ class StreamPolicy:
     on_reconnect: Callable[[int, float, OcrMuxError], None] | None = None
 
     def __post_init__(self) -> None:
-        if self.concurrency < 1 or self.sends_per_item < 1 or self.silence_s <= 0:
+        if self.concurrency < 1 or self.sends_per_item < 1 or not self.silence_s > 0:
             raise ValueError("concurrency, sends_per_item and silence_s are above 0")
         if self.timeout_s is not None and not self.timeout_s > 0:
             raise ValueError(f"a time limit is above 0 seconds, not {self.timeout_s:g}")

@@ -5,14 +5,25 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncGenerator, AsyncIterable, Iterable
 
+import grpc
+
+from ocrmux_client.errors import OcrMuxError
 from ocrmux_client.items import Item
+
+
+class SourceFailed(Exception):
+    """The caller's iterator raised ``error``; wrapped, so that it is never taken for an error of the connection."""
+
+    def __init__(self, error: Exception) -> None:
+        super().__init__(str(error))
+        self.error = error
 
 
 class StreamSource:
     """The caller's items, one at a time. A plain iterable is stepped on the event loop, so it should not block.
 
-    ``wait`` may be cancelled at any time without losing an item. An error of the caller's iterator is raised by
-    ``take``.
+    ``wait`` may be cancelled at any time without losing an item. ``take`` raises SourceFailed for an error of the
+    caller's iterator.
     """
 
     def __init__(self, items: AsyncIterable[Item] | Iterable[Item]) -> None:
@@ -36,7 +47,13 @@ class StreamSource:
         if self._pull is None or not self._pull.done():
             return None
         pull, self._pull = self._pull, None
-        item = pull.result()
+        try:
+            item = pull.result()
+        except asyncio.CancelledError as error:
+            cancelled = OcrMuxError(grpc.StatusCode.CANCELLED, "", "the iterator of the items was cancelled")
+            raise SourceFailed(cancelled) from error
+        except Exception as error:
+            raise SourceFailed(error) from error
         self.exhausted = item is None
         return item
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import threading
 from collections.abc import AsyncGenerator, Coroutine, Generator, Iterable, Sequence
+from concurrent.futures import CancelledError
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self, TypeVar
@@ -16,6 +17,7 @@ from ocrmux.ocr.v1.recognition_pb2 import PageAnswer
 from ocrmux_client.backoff import Backoff
 from ocrmux_client.blocking_items import stepped_aside
 from ocrmux_client.client import OcrMuxClient
+from ocrmux_client.errors import OcrMuxError, client_closed
 from ocrmux_client.items import Item, NormalizingConfig, ReadingConfig, Region
 from ocrmux_client.normalized_image import NormalizedAnswer, NormalizedImage
 from ocrmux_client.reading import Reading
@@ -47,6 +49,9 @@ class OcrMux:
         self._loop = asyncio.new_event_loop()
         self._thread = threading.Thread(target=self._loop.run_forever, name="ocrmux-client", daemon=True)
         self._thread.start()
+        self._beginning = threading.Lock()
+        self._is_closed = False
+        self._streams: set[AsyncGenerator[Any, None]] = set()
 
         async def build() -> OcrMuxClient:
             return OcrMuxClient(
@@ -75,11 +80,16 @@ class OcrMux:
         self.close()
 
     def close(self) -> None:
-        """Closes the connections and ends the thread; may be called again."""
-        if self._loop.is_closed():
-            return
-        self._wait(self._client.close())
-        self._end_thread()
+        """Closes the connections and ends the thread; calls and streams still running end. May be called again."""
+        with self._beginning:
+            if self._is_closed:
+                return
+            self._is_closed = True
+            ending = asyncio.run_coroutine_threadsafe(self._end_all(), self._loop)
+        try:
+            ending.result()
+        finally:
+            self._end_thread()
 
     def wait_until_reachable(self, timeout_s: float = 10.0) -> None:
         """Returns once a server at the target serves; see OcrMuxClient.wait_until_reachable."""
@@ -137,6 +147,7 @@ class OcrMux:
         return self._wait(self._client.list_providers(timeout_s=timeout_s))
 
     def _stepped(self, answers: AsyncGenerator[T, None]) -> Generator[T, None, None]:
+        self._streams.add(answers)
         one_at_a_time = asyncio.Lock()  # an interrupted step ends before the closing begins
 
         async def step() -> T | None:
@@ -151,7 +162,22 @@ class OcrMux:
             while (answer := self._wait(step())) is not None:
                 yield answer
         finally:
-            self._wait(close())
+            try:
+                self._wait(close())
+            except OcrMuxError:
+                if not self._is_closed:  # else it was closed with the client
+                    raise
+            finally:
+                self._streams.discard(answers)
+
+    async def _end_all(self) -> None:
+        await self._client.close()
+        calls = asyncio.all_tasks() - {asyncio.current_task()}
+        for call in calls:
+            call.cancel()
+        await asyncio.gather(*calls, return_exceptions=True)
+        for answers in list(self._streams):
+            await answers.aclose()
 
     def _end_thread(self) -> None:
         self._loop.call_soon_threadsafe(self._loop.stop)
@@ -159,9 +185,15 @@ class OcrMux:
         self._loop.close()
 
     def _wait(self, coroutine: Coroutine[Any, Any, T]) -> T:
-        future = asyncio.run_coroutine_threadsafe(coroutine, self._loop)
+        with self._beginning:  # whatever has begun is ended by close, and nothing begins after it
+            if self._is_closed:
+                coroutine.close()
+                raise client_closed()
+            future = asyncio.run_coroutine_threadsafe(coroutine, self._loop)
         try:
             return future.result()
+        except CancelledError as error:
+            raise client_closed() from error
         except BaseException:
             future.cancel()  # an interrupt of the waiting thread stops the work too
             raise

@@ -110,7 +110,7 @@ class LoadStream:
 
     async def _write_item(self, call: Call, entry: ItemOnItsWay, limits: StreamLimits) -> None:
         entry.sent_s = self._clock()
-        content = item_messages.load(entry.item)
+        content = item_messages.load(entry.item, limits)
         for piece in item_messages.content_pieces(entry.item, content, limits):
             if self.on_its_way.get(entry.item.request_id) is not entry:
                 return  # answered already, refused by its announcement
