@@ -101,8 +101,9 @@ down: ## Stop what `make up` started
 
 # --- proving it ------------------------------------------------------------------------------------------------------
 
+# All tests go two at a time, or four where there are as many cores; a file's tests stay together, as they share servers.
 test: $(READY) clients ## Run the tests; ARGS="-k name" picks some
-	@$(PY) -m pytest $(ARGS)
+	@$(PY) -m pytest $(if $(ARGS),$(ARGS),--numprocesses=logical --maxprocesses=4 --dist=loadfile)
 
 check: fmt-check lint types imports proto-lint proto-check proto-breaking lock-check compose-check docker-check shell-check clients-check ## Check everything that is not a test
 
