@@ -6,9 +6,10 @@ import { Backoff, type BackoffOptions } from "./backoff.js";
 import { callMetadata, channelCredentials, channelOptions, checkTarget, type ConnectionOptions } from "./connection.js";
 import { Code, OcrMuxError } from "./errors.js";
 import { OcrGatewayServiceService, type ListProvidersResponse } from "./gen/ocrmux/gateway/v1/gateway.js";
-import type { PageAnswer } from "./gen/ocrmux/ocr/v1/recognition.js";
+import { StreamLimits, type PageAnswer } from "./gen/ocrmux/ocr/v1/recognition.js";
 import { PreprocessServiceService } from "./gen/ocrmux/preprocess/v1/preprocess.js";
 import { ItemRefused, load } from "./item-messages.js";
+import { decodedResponse } from "./item-responses.js";
 import { ItemStream } from "./item-stream.js";
 import { checkRegions, sourceItem, type Content, type Region } from "./items.js";
 import { normalizationOf, recognitionOf, type ReadingConfig } from "./reading-config.js";
@@ -21,6 +22,7 @@ import { noAnswerWithin, UnaryCalls } from "./unary-calls.js";
 const UNARY_MAX_BYTES = 3 << 20;
 const RECOGNIZE_TIMEOUT_MS = 300_000;
 const LIST_TIMEOUT_MS = 30_000;
+const NO_LIMITS = StreamLimits.create();
 const UNARY_ATTEMPTS = 4;
 
 /** How a client reaches its servers. */
@@ -140,8 +142,7 @@ export class OcrMuxClient {
     const { config = {}, policy = {}, signal } = options;
     const method = PreprocessServiceService.streamRecognize;
     return new ItemStream({
-      open: () =>
-        this.#client.makeBidiStreamRequest(method.path, encodedRequest, method.responseDeserialize, this.#metadata),
+      open: () => this.#client.makeBidiStreamRequest(method.path, encodedRequest, decodedResponse, this.#metadata),
       config: {
         recognition: recognitionOf(config),
         normalization: normalizationOf(config),
@@ -202,7 +203,7 @@ function isMessageLimit(error: unknown): boolean {
 
 async function loaded(content: Content, signal: AbortSignal | undefined): Promise<Buffer> {
   try {
-    return await load(content, signal);
+    return await load(content, NO_LIMITS, signal);
   } catch (error) {
     if (signal?.aborted) throw signal.reason;
     throw error instanceof ItemRefused ? OcrMuxError.fromStatus(error.status) : error;

@@ -32,20 +32,26 @@ export async function sizeBytes(content: Content, limits: StreamLimits): Promise
   return size;
 }
 
-/** The content. Throws ItemRefused. */
-export async function load(content: Content, signal?: AbortSignal): Promise<Buffer> {
+/** The content; of a file no more than the limit is held. Throws ItemRefused. */
+export async function load(content: Content, limits: StreamLimits, signal?: AbortSignal): Promise<Buffer> {
   if (content instanceof Uint8Array) return buffer(content);
-  return reading(content, (path) => readFile(path, { signal }));
+  const data = await reading(content, async (path) => {
+    const limit = limits.maxItemBytes;
+    if (limit === 0 || (await stat(path)).isFile()) return readFile(path, { signal });
+    return Buffer.concat(await createReadStream(path, { end: limit, signal }).toArray()); // it may have no end
+  });
+  checkSize(data.length, limits); // a file may have grown since it was looked at
+  return data;
 }
 
 /** The item by its SHA-256 only; a file is never held whole. Throws ItemRefused. */
-export async function byDigest(item: Item, signal: AbortSignal): Promise<SourceItem> {
+export async function byDigest(item: Item, limits: StreamLimits, signal: AbortSignal): Promise<SourceItem> {
   const { content } = item;
   const value =
     content instanceof Uint8Array
-      ? await hashed(pieces(content, HASHED_AT_ONCE_BYTES), signal)
+      ? await hashed(pieces(content, HASHED_AT_ONCE_BYTES), limits, signal)
       : await reading(content, (path) =>
-          hashed(createReadStream(path, { highWaterMark: HASHED_AT_ONCE_BYTES, signal }), signal),
+          hashed(createReadStream(path, { highWaterMark: HASHED_AT_ONCE_BYTES, signal }), limits, signal),
         );
   return sourceItem(item, { $case: "digest", value: { algorithm: DigestAlgorithm.SHA256, value } });
 }
@@ -82,7 +88,7 @@ export function* together(items: SourceItem[], limits: StreamLimits): Generator<
 }
 
 /** Throws ItemRefused for content over the server's limit. */
-export function checkSize(size: number, limits: StreamLimits): void {
+function checkSize(size: number, limits: StreamLimits): void {
   const limit = limits.maxItemBytes;
   if (limit === 0 || size <= limit) return;
   const message = `a file of ${size} bytes is over the server's limit of ${limit} bytes`;
@@ -94,18 +100,25 @@ async function reading<T>(path: string | URL, act: (path: string | URL) => Promi
   try {
     return await act(path);
   } catch (error) {
-    if (!(error instanceof Error) || error.name === "AbortError") throw error;
+    if (!(error instanceof Error) || error instanceof ItemRefused || error.name === "AbortError") throw error;
     const name = path instanceof URL && path.protocol === "file:" ? fileURLToPath(path) : String(path);
     const message = `the file cannot be read: ${error.message}`;
     throw new ItemRefused(itemStatus(Code.NOT_FOUND, SOURCE_UNREADABLE, message, { path: name }));
   }
 }
 
-async function hashed(content: Iterable<Uint8Array> | AsyncIterable<Uint8Array>, signal: AbortSignal): Promise<Buffer> {
+async function hashed(
+  content: Iterable<Uint8Array> | AsyncIterable<Uint8Array>,
+  limits: StreamLimits,
+  signal: AbortSignal,
+): Promise<Buffer> {
   const hash = createHash("sha256");
   let rest = 0;
+  let size = 0;
   for await (const piece of content) {
     hash.update(piece);
+    size += piece.length;
+    checkSize(size, limits);
     rest += piece.length;
     if (rest < HASHED_AT_ONCE_BYTES) continue;
     rest = 0;

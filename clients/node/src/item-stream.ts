@@ -14,7 +14,7 @@ import type {
   StreamRecognizeRequest,
   StreamRecognizeResponse,
 } from "./gen/ocrmux/preprocess/v1/preprocess.js";
-import { byDigest, checkSize, contentRequests, ItemRefused, load, sizeBytes, together } from "./item-messages.js";
+import { byDigest, contentRequests, ItemRefused, load, sizeBytes, together } from "./item-messages.js";
 import { contentOf } from "./item-responses.js";
 import { ItemWindow, type Entry } from "./item-window.js";
 import { Silence } from "./silence.js";
@@ -23,7 +23,6 @@ import { StreamCall } from "./stream-call.js";
 import type { SettledPolicy } from "./stream-policy.js";
 import { after, Notice, onAbort, unlessAborted } from "./waiting.js";
 
-type RawCall = ClientDuplexStream<StreamRecognizeRequest, StreamRecognizeResponse>;
 type Call = StreamCall<StreamRecognizeRequest, StreamRecognizeResponse>;
 
 const DIGESTS_TOGETHER_MAX = 32;
@@ -32,7 +31,7 @@ const HASHED_TOGETHER_MAX_BYTES = 32 << 20; // a message of digests waits no lon
 /** What a stream is made of. */
 export interface StreamParts {
   /** Makes the call of a new connection. Throws OcrMuxError where there can be none. */
-  open: () => RawCall;
+  open: () => ClientDuplexStream<StreamRecognizeRequest, StreamRecognizeResponse>;
   config: RecognizeStreamConfig;
   items: Items;
   policy: SettledPolicy;
@@ -131,9 +130,12 @@ export class ItemStream implements AnswerStream {
   async #run(): Promise<void> {
     const { backoff, onReconnect } = this.#policy;
     let failures = 0;
+    let vain = false;
     while (await this.#hasWork()) {
+      if (vain) await backoff.sleep(backoff.waitMs(failures + 1), this.#stop.signal);
       const failure = await this.#connection();
       if (this.#progress) failures = 0;
+      vain = failure === undefined && !this.#progress; // closed before there was anything for it to answer
       if (failure === undefined) continue;
       failures += 1;
       if (failures > backoff.attempts) throw failure;
@@ -342,7 +344,7 @@ export class ItemStream implements AnswerStream {
     for (let entry: Entry | undefined = first; entry !== undefined;) {
       const { item, sizeBytes: bytes = 0 } = entry;
       if (this.#mayDraw(limits)) this.#source.lookAhead();
-      const known = await this.#prepared(entry, call, () => byDigest(item, call.over));
+      const known = await this.#prepared(entry, call, () => byDigest(item, limits, call.over));
       if (known !== undefined) hashed.push({ entry, item: known });
       hashedBytes += bytes;
       const enough = hashed.length === DIGESTS_TOGETHER_MAX || hashedBytes > HASHED_TOGETHER_MAX_BYTES;
@@ -358,11 +360,7 @@ export class ItemStream implements AnswerStream {
   }
 
   async #send(call: Call, entry: Entry, limits: StreamLimits): Promise<void> {
-    const content = await this.#prepared(entry, call, async () => {
-      const loaded = await load(entry.item.content, call.over);
-      checkSize(loaded.length, limits); // a file may have grown since it was looked at
-      return loaded;
-    });
+    const content = await this.#prepared(entry, call, () => load(entry.item.content, limits, call.over));
     if (content === undefined) return;
     this.#sent(entry);
     for (const request of contentRequests(entry.item, content, limits)) {

@@ -1,10 +1,10 @@
 import assert from "node:assert/strict";
 import { createHash } from "node:crypto";
-import { status as Code } from "@grpc/grpc-js";
+import { Server, ServerCredentials, status as Code } from "@grpc/grpc-js";
 import { describe, test } from "node:test";
 import { itemStatus } from "../src/errors.js";
 import { OcrMuxClient, type OcrMuxError, type Status, type StreamPolicy } from "../src/index.js";
-import type { StreamRecognizeRequest } from "../src/gen/ocrmux/preprocess/v1/preprocess.js";
+import { PreprocessServiceService, type StreamRecognizeRequest } from "../src/gen/ocrmux/preprocess/v1/preprocess.js";
 import { ending, failed, page, retryAfter, textOf, type Plan, type ServerCall } from "./fake-service.js";
 import { allOf, FAST, items, pair, told, until, type Told } from "./stream-fixture.js";
 
@@ -106,6 +106,19 @@ void describe("a lost connection", () => {
     const { policy, slept } = heard();
     assert.equal((await allOf(client.streamRecognize(items(["a"]), { policy }))).length, 1);
     assert.deepEqual([service.streams, slept], [4, [200, 400, 800]]);
+  });
+
+  void test("is none where nothing is left to answer; the next stream comes after a wait all the same", async () => {
+    const { service, client } = await pair({ breaks: Array.from({ length: 99 }, () => ({ after: 0, quietly: true })) });
+    const { policy, slept } = heard();
+    const gone = Array.from({ length: 30 }, (_, index) => ({
+      requestId: `gone-${index}`,
+      content: "/nowhere/gone.png",
+    }));
+    await allOf(client.streamRecognize(gone, { policy })).catch((error: unknown) => {
+      assert.equal((error as OcrMuxError).reason, "CONNECTION_LOST"); // it may hang up while an item waits
+    });
+    assert.ok(service.streams <= slept.length + 1, `${service.streams} streams, ${slept.length} waits`);
   });
 
   void test("is a server that is silent while items are with it", async () => {
@@ -334,6 +347,25 @@ void describe("any other ending", () => {
       await until(() => service.cancelled > 0, "the call's end");
     });
   }
+
+  void test("bytes that are no message are a breach of protocol", async () => {
+    const server = new Server();
+    const answers = (call: ServerCall): void => {
+      call.on("data", () => call.write(Buffer.from([0xff, 0xff]) as never));
+    };
+    const method = PreprocessServiceService.streamRecognize;
+    server.addService({ streamRecognize: { ...method, responseSerialize: (bytes: Buffer) => bytes } }, { streamRecognize: answers }); // prettier-ignore
+    const port = await new Promise<number>((resolve, reject) => {
+      server.bindAsync("127.0.0.1:0", ServerCredentials.createInsecure(), (error, bound) => {
+        if (error) reject(error);
+        else resolve(bound);
+      });
+    });
+    using client = new OcrMuxClient(`127.0.0.1:${port}`);
+    const expected = { code: Code.INTERNAL, reason: "PROTOCOL_BROKEN" };
+    await assert.rejects(client.streamRecognize(items(["a"])).next(), expected);
+    server.forceShutdown();
+  });
 
   void test("an answer before the limits is a breach of protocol", async () => {
     const script = (call: ServerCall): boolean =>

@@ -195,8 +195,8 @@ void describe("a slow caller", () => {
       let breaks = 0;
       const policy = { concurrency: 2, silenceMs: 1000, onReconnect: () => void (breaks += 1) };
       let taken = 0;
-      for await (const _ of client.streamRecognize(items(Array<string>(8).fill("x")), { policy })) {
-        taken += 1;
+      for await (const { lastPage } of client.streamRecognize(items(Array<string>(8).fill("x")), { policy })) {
+        taken += Number(lastPage);
         const untilMs = performance.now() + (taken < 3 ? 1200 : 0);
         while (performance.now() < untilMs) continue;
       }
@@ -243,6 +243,16 @@ void describe("content", () => {
       assert.deepEqual(all.map(([, , text]) => text), ["SOURCE_UNREADABLE", "SOURCE_UNREADABLE", "IMAGE_TOO_LARGE_BYTES", textOf("fine")]); // prettier-ignore
     }
     assert.deepEqual(new Set(service.received), new Set(["item-3"]));
+  });
+
+  void test("without an end is answered here, by content and by digest", async () => {
+    const { service, client } = await pair({ limits: { maxItemBytes: 3 << 20 } });
+    for (const digestFirst of [false, true]) {
+      const endless = [{ requestId: "endless", content: "/dev/zero" }, ...items(["x"])];
+      const answers = await allOf(client.streamRecognize(endless, { policy: { digestFirst } }));
+      assert.deepEqual(answers.map(([, , text]) => text), ["IMAGE_TOO_LARGE_BYTES", textOf("x")]); // prettier-ignore
+    }
+    assert.deepEqual(service.breaches, []);
   });
 
   void test("two items of one id on their way are the caller's mistake, told after the answers before", async () => {

@@ -4,11 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import random
-import signal
-from collections.abc import Callable, Coroutine, Iterator
+from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field, replace
-from typing import Any
 
 import grpc
 from rich.console import Console
@@ -17,6 +15,7 @@ from ocrmux_client import cli_options as options
 from ocrmux_client.consoles import error_console, say, silence_stdout
 from ocrmux_client.errors import OcrMuxError, ServicesNotRunning, UsageProblem
 from ocrmux_client.exit_status import ExitStatus
+from ocrmux_client.interrupts import interruptible
 from ocrmux_client.items import CacheUse, Feature, ReadingConfig
 from ocrmux_client.load import bench_options
 from ocrmux_client.load.arrivals import Spacing
@@ -146,7 +145,7 @@ class BenchCommand:
                     say(console, f"services at {server.target} and {pair.gateway_target}, logs in {pair.log_folder}")
             bench = BenchRun(LoadTarget.of(server), self.order, self._begin, self._breaks.append)
             with BenchProgress(console, shown=console.is_terminal and not self.quiet) as progress:
-                ending = _interruptible(lambda: self._work(bench, watch, progress))
+                ending = interruptible(self._work(bench, watch, progress))
             return self._close(bench, server.target, console, ending)
 
     async def _work(self, bench: BenchRun, watch: Callable[[], None], progress: BenchProgress) -> Failure | None:
@@ -223,30 +222,6 @@ class BenchCommand:
 def _images(paths: list[str], distinct: int, *, unique: bool) -> LoadImages:
     run = random.SystemRandom().getrandbits(63)
     return file_images(paths, run, unique=unique) if paths else DrawnImages(distinct, run, unique=unique)
-
-
-def _interruptible(
-    work: Callable[[], Coroutine[Any, Any, Failure | None]],
-) -> Failure | KeyboardInterrupt | None:
-    """Runs the work; SIGINT and SIGTERM cancel it, once, and give KeyboardInterrupt."""
-
-    async def main() -> Failure | None:
-        task = asyncio.ensure_future(work())
-        loop = asyncio.get_running_loop()
-
-        def cancel() -> None:
-            for number in (signal.SIGINT, signal.SIGTERM):
-                loop.add_signal_handler(number, lambda: None)  # a second one must not cut short what this sets going
-            task.cancel()
-
-        for number in (signal.SIGINT, signal.SIGTERM):
-            loop.add_signal_handler(number, cancel)
-        return await task
-
-    try:
-        return asyncio.run(main())
-    except asyncio.CancelledError:
-        return KeyboardInterrupt()
 
 
 def _watch_nothing() -> None:

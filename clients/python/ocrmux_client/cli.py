@@ -1,4 +1,4 @@
-"""The command line: ``ocrmux recognize``, ``compare``, ``normalize``, ``serve``, ``providers``, ``bench`` and ``token``."""
+"""The command line: ``ocrmux`` and its commands, what each is told, and how each ends."""
 
 from __future__ import annotations
 

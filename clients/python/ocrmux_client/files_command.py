@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-import asyncio
 import contextlib
-import signal
-from collections.abc import Callable, Coroutine, Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from functools import partial
 from itertools import chain
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import TypeVar
 
 import grpc
 from rich.console import Console
@@ -19,6 +17,7 @@ from ocrmux_client import sources
 from ocrmux_client.consoles import error_console, say, silence_stdout
 from ocrmux_client.errors import OcrMuxError, ServicesNotRunning, UsageProblem
 from ocrmux_client.exit_status import ExitStatus
+from ocrmux_client.interrupts import interruptible
 from ocrmux_client.pair import ServicePair
 from ocrmux_client.progress import RunProgress
 from ocrmux_client.run_summary import RunSummary
@@ -90,7 +89,7 @@ class FilesCommand:
             with progress:
                 if shown and sources.STANDARD_INPUT not in self.paths:
                     sources.count(self._walk(), lambda files: progress.set_total(files * rounds))
-                ending = _interruptible(_work(run, server, walked, watch))
+                ending = interruptible(_work(run, server, walked, watch))
             status = self._close(console, run.summary, run.elapsed_s, ending)
             if pair is not None and run.summary.bugs:
                 pair.keep_logs()
@@ -147,34 +146,6 @@ async def _work(
         except (ServicesNotRunning, OSError) as error:
             return error
         return None
-
-
-def _interruptible(work: Coroutine[Any, Any, Exception | None]) -> Exception | KeyboardInterrupt | None:
-    """Runs the work; SIGINT and SIGTERM cancel it, once, and give KeyboardInterrupt."""
-
-    async def main() -> Exception | None:
-        task = asyncio.ensure_future(work)
-        loop = asyncio.get_running_loop()
-        for number in (signal.SIGINT, signal.SIGTERM):
-            loop.add_signal_handler(number, _cancel_once(task))
-        return await task
-
-    try:
-        return asyncio.run(main())
-    except asyncio.CancelledError:
-        return KeyboardInterrupt()
-
-
-def _cancel_once(task: asyncio.Future[Any]) -> Callable[[], None]:
-    """A second signal must not cut short what the first one has set going."""
-    calls = iter([task.cancel])
-
-    def cancel() -> None:
-        for call in calls:
-            call()
-            return
-
-    return cancel
 
 
 def _tell_break(console: Console, failures: int, wait_s: float, cause: OcrMuxError) -> None:

@@ -48,22 +48,27 @@ def size_bytes(item: Item, limits: StreamLimits) -> int:
 
 
 def load(item: Item, limits: StreamLimits) -> bytes:
-    """The item's content; blocks while a file is read. Raises ItemRefused."""
+    """The item's content; blocks while a file is read, of which no more than the limit is held. Raises ItemRefused."""
     if isinstance(item.content, bytes):
         return item.content
-    with _reading(item.content):
-        content = item.content.read_bytes()
-    _check_size(len(content), limits)  # a file may have grown since it was looked at
+    with _reading(item.content), item.content.open("rb") as file:
+        content = file.read(limits.max_item_bytes + 1 if limits.max_item_bytes else -1)
+    _check_size(len(content), limits)  # a file may have grown since it was looked at, or have no end
     return content
 
 
-def by_digest(item: Item) -> SourceItem:
+def by_digest(item: Item, limits: StreamLimits) -> SourceItem:
     """The item by its digest only; blocks while a file is hashed, never holding it whole. Raises ItemRefused."""
     if isinstance(item.content, bytes):
         value = hashlib.sha256(item.content).digest()
     else:
+        digest, size = hashlib.sha256(), 0
         with _reading(item.content), item.content.open("rb") as file:
-            value = hashlib.file_digest(file, "sha256").digest()
+            while piece := file.read(CHUNK_BYTES):
+                digest.update(piece)
+                size += len(piece)
+                _check_size(size, limits)
+        value = digest.digest()
     return source_item(item, ImagePayload(digest=ContentDigest(algorithm=DIGEST_ALGORITHM_SHA256, value=value)))
 
 

@@ -99,12 +99,15 @@ class ItemStream(Generic[RequestT, ResponseT, AnswerT]):
             self._out.put_nowait(None)
 
     async def _connections(self) -> None:
-        failures = 0
+        failures, vain = 0, False
         while await self._has_work():
+            if vain:
+                await asyncio.sleep(self._policy.backoff.wait_s(failures + 1))
             self._progress = False
             failure = await self._connection()
             if self._progress:
                 failures = 0
+            vain = failure is None and not self._progress  # closed before there was anything for it to answer
             if failure is None:
                 continue
             failures += 1
@@ -309,7 +312,7 @@ class ItemStream(Generic[RequestT, ResponseT, AnswerT]):
         while True:
             if self._may_draw(limits):
                 self._source.look_ahead()
-            if (item := await self._prepared(entry, item_messages.by_digest)) is not None:
+            if (item := await self._prepared(entry, limits, item_messages.by_digest)) is not None:
                 hashed.append((entry, item))
             hashed_bytes += entry.size_bytes
             enough = len(hashed) == _DIGESTS_TOGETHER_MAX or hashed_bytes > _HASHED_TOGETHER_MAX_BYTES
@@ -328,7 +331,7 @@ class ItemStream(Generic[RequestT, ResponseT, AnswerT]):
     async def _send(
         self, call: grpc.aio.StreamStreamCall[RequestT, ResponseT], entry: Entry, limits: StreamLimits
     ) -> None:
-        content = await self._prepared(entry, lambda item: item_messages.load(item, limits))
+        content = await self._prepared(entry, limits, item_messages.load)
         if content is None:
             return
         self._silence.end()
@@ -338,10 +341,12 @@ class ItemStream(Generic[RequestT, ResponseT, AnswerT]):
                 return  # answered already, refused by its announcement
             await call.write(self._dialect.request(piece))
 
-    async def _prepared(self, entry: Entry, prepare: Callable[[Item], T]) -> T | None:
+    async def _prepared(
+        self, entry: Entry, limits: StreamLimits, prepare: Callable[[Item, StreamLimits], T]
+    ) -> T | None:
         """What ``prepare`` makes of the item, on a thread; None if the item had to be answered here."""
         try:
-            return await asyncio.to_thread(prepare, entry.item)
+            return await asyncio.to_thread(prepare, entry.item, limits)
         except item_messages.ItemRefused as refusal:
             del self._window.in_flight[entry.item.request_id]
             self._answer_here(entry, refusal.status)

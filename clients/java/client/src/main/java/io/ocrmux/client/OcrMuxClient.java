@@ -285,9 +285,11 @@ public final class OcrMuxClient implements AutoCloseable {
 
     /**
      * The client; connects to nothing yet. Throws IllegalArgumentException for a token that would go in the clear to
-     * another machine, and for a target or certificates that make no sense.
+     * another machine, and for a target (such as a URL) or certificates that make no sense.
      */
     public OcrMuxClient build() {
+      TargetAddress.requireNoUrl(target);
+      TargetAddress.requireNoUrl(gatewayTarget == null ? target : gatewayTarget);
       boolean local =
           TargetAddress.isLoopback(target) && (gatewayTarget == null || TargetAddress.isLoopback(gatewayTarget));
       if (token != null && tls.isEmpty() && !local) {

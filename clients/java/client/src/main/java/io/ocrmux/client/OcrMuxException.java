@@ -66,7 +66,7 @@ public final class OcrMuxException extends RuntimeException {
     Status ending = Status.fromThrowable(thrown);
     com.google.rpc.Status details = inTrailers(Status.trailersFromThrowable(thrown), ending).orElse(null);
     if (details == null) {
-      String message = ending.getDescription() == null ? WITHOUT_MESSAGE : ending.getDescription();
+      String message = FailureCause.described(ending).orElse(WITHOUT_MESSAGE);
       details = status(ending.getCode(), "", message, Map.of());
     }
     return new OcrMuxException(details, ourInfo(details), thrown);

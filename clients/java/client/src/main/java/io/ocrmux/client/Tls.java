@@ -4,7 +4,9 @@ import io.grpc.ChannelCredentials;
 import io.grpc.TlsChannelCredentials;
 import java.io.ByteArrayInputStream;
 import java.io.IOException;
+import java.nio.file.AccessDeniedException;
 import java.nio.file.Files;
+import java.nio.file.NoSuchFileException;
 import java.nio.file.Path;
 import java.util.Optional;
 
@@ -42,9 +44,9 @@ public record Tls(Optional<Pem> roots, Optional<Identity> identity) {
     return new Tls(Optional.empty(), Optional.empty());
   }
 
-  /** The certificates of this file instead of the system's. Throws IOException. */
+  /** The certificates of this file instead of the system's. Throws IOException, which names the file and why. */
   public static Tls caFile(Path pem) throws IOException {
-    return ca(Files.readAllBytes(pem));
+    return ca(read("the CA file", pem));
   }
 
   /** These certificates instead of the system's. */
@@ -52,9 +54,10 @@ public record Tls(Optional<Pem> roots, Optional<Identity> identity) {
     return new Tls(Optional.of(new Pem(pem)), Optional.empty());
   }
 
-  /** The same trust, and a certificate of the client's own. Throws IOException. */
+  /** The same trust, and a certificate of the client's own. Throws IOException, which names the file and why. */
   public Tls withIdentity(Path certificateChainPem, Path privateKeyPem) throws IOException {
-    return withIdentity(Files.readAllBytes(certificateChainPem), Files.readAllBytes(privateKeyPem));
+    return withIdentity(
+        read("the client's certificate", certificateChainPem), read("the client's private key", privateKeyPem));
   }
 
   /** The same trust, and a certificate of the client's own, whose key is PKCS #8 and not encrypted. */
@@ -76,6 +79,20 @@ public record Tls(Optional<Pem> roots, Optional<Identity> identity) {
       throw new IllegalArgumentException("the certificates cannot be read", unreadable);
     }
     return credentials.build();
+  }
+
+  private static byte[] read(String name, Path file) throws IOException {
+    try {
+      return Files.readAllBytes(file);
+    } catch (IOException unreadable) {
+      String why = unreadable.getMessage();
+      if (unreadable instanceof NoSuchFileException) {
+        why = "no such file";
+      } else if (unreadable instanceof AccessDeniedException) {
+        why = "permission denied";
+      }
+      throw new IOException(name + " cannot be read: " + file + ": " + why, unreadable);
+    }
   }
 
   private static ByteArrayInputStream stream(Pem pem) {

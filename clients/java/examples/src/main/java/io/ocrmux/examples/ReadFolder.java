@@ -13,6 +13,7 @@ import java.io.FileOutputStream;
 import java.io.IOException;
 import java.io.PrintStream;
 import java.io.UncheckedIOException;
+import java.nio.file.FileSystemException;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.Iterator;
@@ -58,7 +59,7 @@ public final class ReadFolder {
     } catch (IllegalArgumentException usage) {
       System.err.println(usage.getMessage() + "\n" + Options.USAGE);
     } catch (IOException | UncheckedIOException error) {
-      System.err.println(error); // its message alone may be no more than a path
+      System.err.println(error.getMessage());
     }
     return NOT_STARTED;
   }
@@ -96,6 +97,8 @@ public final class ReadFolder {
   private static List<Path> files(Path folder) throws IOException {
     try (Stream<Path> all = Files.walk(folder)) {
       return all.filter(file -> EXTENSIONS.contains(extension(file)) && Files.isRegularFile(file)).sorted().toList();
+    } catch (FileSystemException error) {
+      throw new UncheckedIOException(error); // its message alone may be no more than a path
     }
   }
 
