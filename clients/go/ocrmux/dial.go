@@ -78,11 +78,8 @@ type dialSettings struct {
 	grpc          []grpc.DialOption
 }
 
-// options are those of a connection to one target; its health is looked at where a service is named.
-func (s dialSettings) options(target, service string) ([]grpc.DialOption, error) {
-	if s.token != "" && s.tls == nil && !onLoopback(target) {
-		return nil, usage("a token without TLS would go in the clear to %s: use WithTLS", target)
-	}
+// options are those of a connection; the health of its servers is looked at where a service is named.
+func (s dialSettings) options(service string) ([]grpc.DialOption, error) {
 	transport := insecure.NewCredentials()
 	if s.tls != nil {
 		config, err := s.tls.config()
@@ -147,7 +144,7 @@ func (t TLS) config() (*tls.Config, error) {
 
 // Dial makes a client of the preprocess service at the target: "host:port", or any name that gRPC resolves
 // ("dns:///ocr:50051", "ipv4:10.0.0.1:50051,10.0.0.2:50051"). Calls go round robin over all its addresses whose health
-// service says SERVING. Dial connects to nothing; its errors are ErrUsage.
+// service says SERVING. Dial connects to nothing; its errors are ErrUsage, a URL as the target among them.
 func Dial(target string, options ...DialOption) (*Client, error) {
 	var settings dialSettings
 	for _, option := range options {
@@ -170,13 +167,21 @@ func Dial(target string, options ...DialOption) (*Client, error) {
 }
 
 func (s dialSettings) dial(target, service string) (*grpc.ClientConn, error) {
-	options, err := s.options(target, service)
+	options, err := s.options(service)
 	if err != nil {
 		return nil, err
 	}
 	conn, err := grpc.NewClient(target, options...)
 	if err != nil {
 		return nil, usage("the target %q: %v", target, err)
+	}
+	err = checkTarget(target, conn.CanonicalTarget())
+	if err == nil && s.token != "" && s.tls == nil && !onLoopback(target) {
+		err = usage("a token without TLS would go in the clear to %s: use WithTLS", target)
+	}
+	if err != nil {
+		_ = conn.Close()
+		return nil, err
 	}
 	return conn, nil
 }

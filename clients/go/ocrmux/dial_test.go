@@ -22,6 +22,7 @@ import (
 	"google.golang.org/grpc/codes"
 	"google.golang.org/grpc/credentials"
 	healthpb "google.golang.org/grpc/health/grpc_health_v1"
+	"google.golang.org/grpc/resolver/manual"
 )
 
 // certificates are a CA's PEM and a pair that it signed for 127.0.0.1 and for the name "ocr.test".
@@ -170,6 +171,49 @@ func TestUnfitDialOptionsAreRefused(t *testing.T) {
 		if _, err := Dial("127.0.0.1:1", option); !errors.Is(err, ErrUsage) {
 			t.Errorf("%s: got %v, want ErrUsage", name, err)
 		}
+	}
+}
+
+// A URL, and a list with an address that is none, are refused when the client is made, with or without a token and for the
+// gateway too; what gRPC resolves stays, also by a resolver of the program's own.
+func TestUnfitTargetsAreRefused(t *testing.T) {
+	ours := manual.NewBuilderWithScheme("ours")
+	notURL := "a target is HOST:PORT, or a name that gRPC resolves, not a URL"
+	for target, told := range map[string]string{
+		"http://localhost:1": notURL, "HTTPS://ocr.example.org": notURL, "grpcs://127.0.0.1:1": notURL, "no-such:///x": notURL,
+		"ipv4://10.0.0.1:1,10.0.0.2:1": `"" is no address`, "xds:///ocr": "google.golang.org/grpc/xds",
+		"ipv4:10.0.0.1": `"10.0.0.1" is no address and port of ipv4`, "ipv4:10.0.0.1:1,ocr:1": `"ocr:1" is no address`,
+		"ipv4:10.0.0.1:1,": `"" is no address`, "ipv4:[::1]:1": "is no address", "ipv6:10.0.0.1:1": "is no address",
+		"ipv4:10.0.0.1:70000": "is no address",
+		"ocr:1":               "", "localhost:1": "", "[::1]:1": "", "dns:///ocr:1": "", "dns:ocr:1": "", "DNS:///ocr:1": "",
+		"unix:/run/ocr": "", "unix:///run/ocr": "", "passthrough:///ocr:1": "", "ours://a/ocr": "",
+		"ipv4:10.0.0.1:1,10.0.0.2:1": "", "ipv6:[::1]:1": "", "ipv6:[::1]:1,[fe80::1]:2": "",
+	} {
+		resolvers := WithGRPC(grpc.WithResolvers(ours))
+		checkRefusal(t, target, told, WithTLS(TLS{}), WithToken("secret"), resolvers)
+		checkRefusal(t, target, told, resolvers)
+		checkRefusal(t, "127.0.0.1:1", told, WithGatewayTarget(target), resolvers)
+		if told != "" {
+			checkRefusal(t, target, told, WithToken("secret"), resolvers) // the target is what is wrong, not the token
+		}
+	}
+}
+
+// checkRefusal wants Dial to fail with one line that says what is told; with nothing to tell, a client.
+func checkRefusal(t *testing.T, target, told string, options ...DialOption) {
+	t.Helper()
+	client, err := Dial(target, options...)
+	if client != nil {
+		_ = client.Close()
+	}
+	if told == "" {
+		if err != nil {
+			t.Errorf("%s: got %v", target, err)
+		}
+		return
+	}
+	if !errors.Is(err, ErrUsage) || !strings.Contains(err.Error(), told) || strings.Contains(err.Error(), "\n") {
+		t.Errorf("%s: got %v, want %s", target, err, told)
 	}
 }
 

@@ -1,13 +1,39 @@
 package ocrmux
 
 import (
+	"fmt"
 	"net"
 	"net/netip"
 	"net/url"
+	"regexp"
 	"strings"
 
 	"google.golang.org/grpc/resolver"
 )
+
+var schemeOfURL = regexp.MustCompile(`^([A-Za-z][A-Za-z0-9+.-]*)://`)
+
+// checkTarget refuses what gRPC itself would refuse with the first call only: a URL, whose scheme it takes for a part of a
+// host's name, and a list with an address that is none. canonical is the target as gRPC understood it.
+func checkTarget(target, canonical string) error {
+	understood, err := url.Parse(canonical)
+	if err != nil {
+		return usage("the target %q: %v", target, err)
+	}
+	if written := schemeOfURL.FindStringSubmatch(target); written != nil && !strings.EqualFold(written[1], understood.Scheme) {
+		if written[1] == "xds" {
+			return usage("the target %q: gRPC resolves it where google.golang.org/grpc/xds is imported", target)
+		}
+		return usage("a target is HOST:PORT, or a name that gRPC resolves, not a URL: %q", target)
+	}
+	switch understood.Scheme {
+	case "ipv4", "ipv6":
+		if _, err := (addressList{understood.Scheme}).addresses(resolver.Target{URL: *understood}); err != nil {
+			return usage("the target %q: %v", target, err)
+		}
+	}
+	return nil
+}
 
 // onLoopback says whether nothing that is sent to the target leaves this machine. Of names only "localhost" is believed, and
 // not where a name server is to be asked for it.
@@ -59,15 +85,23 @@ func (a addressList) Scheme() string { return a.scheme }
 
 // Build is of resolver.Builder.
 func (a addressList) Build(target resolver.Target, cc resolver.ClientConn, _ resolver.BuildOptions) (resolver.Resolver, error) {
+	addresses, err := a.addresses(target)
+	if err != nil {
+		return nil, err
+	}
+	return fixedAddresses{}, cc.UpdateState(resolver.State{Addresses: addresses})
+}
+
+func (a addressList) addresses(target resolver.Target) ([]resolver.Address, error) {
 	var addresses []resolver.Address
 	for _, address := range a.list(target) {
 		ip, err := netip.ParseAddrPort(address)
 		if err != nil || ip.Addr().Is4() != (a.scheme == "ipv4") {
-			return nil, usage("%q is no address and port of %s", address, a.scheme)
+			return nil, fmt.Errorf("%q is no address and port of %s", address, a.scheme)
 		}
 		addresses = append(addresses, resolver.Address{Addr: address, ServerName: address})
 	}
-	return fixedAddresses{}, cc.UpdateState(resolver.State{Addresses: addresses})
+	return addresses, nil
 }
 
 // OverrideAuthority is of resolver.AuthorityOverrider; each address has a server name of its own.

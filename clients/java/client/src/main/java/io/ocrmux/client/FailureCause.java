@@ -18,7 +18,7 @@ final class FailureCause {
 
   private FailureCause() {}
 
-  /** The ending's description with the innermost cause behind it, where it does not say so itself; empty without both. */
+  /** The ending's description, then the innermost cause's message unless that stands in it; empty without either. */
   static Optional<String> described(Status ending) {
     String description = ending.getDescription() == null ? "" : ending.getDescription();
     String told = PIPELINE.matcher(description).replaceAll("");

@@ -15,9 +15,7 @@ import io.ocrmux.preprocess.v1.StreamRecognizeRequest;
 import java.io.IOException;
 import java.io.InputStream;
 import java.nio.ByteBuffer;
-import java.nio.file.AccessDeniedException;
 import java.nio.file.Files;
-import java.nio.file.NoSuchFileException;
 import java.nio.file.Path;
 import java.security.MessageDigest;
 import java.security.NoSuchAlgorithmException;
@@ -184,17 +182,11 @@ final class ItemMessages {
   }
 
   private static ItemRefused unreadable(Path path, IOException error) {
-    String why = error.getMessage();
-    if (error instanceof NoSuchFileException) {
-      why = "there is no such file";
-    } else if (error instanceof AccessDeniedException) {
-      why = "permission denied";
-    }
     return new ItemRefused(
         OcrMuxException.status(
             Status.Code.NOT_FOUND,
             OcrMuxException.SOURCE_UNREADABLE,
-            "the file cannot be read: " + (why == null ? error.getClass().getSimpleName() : why),
+            "the file cannot be read: " + UnreadableFile.reason(error),
             Map.of("path", path.toString())));
   }
 }

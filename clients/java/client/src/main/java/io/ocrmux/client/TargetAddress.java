@@ -21,7 +21,7 @@ final class TargetAddress {
 
   private TargetAddress() {}
 
-  /** Throws IllegalArgumentException for a URL, as {@code http://ocr:50051}: a scheme that gRPC resolves no names of. */
+  /** Throws IllegalArgumentException for {@code http://ocr:50051} and all else of a scheme that gRPC does not know. */
   static void requireNoUrl(String target) {
     Matcher url = SCHEME_OF_URL.matcher(target);
     if (!url.find() || SCHEMES_OF_GRPC.contains(url.group(1).toLowerCase(Locale.ROOT))) {

@@ -4,9 +4,7 @@ import io.grpc.ChannelCredentials;
 import io.grpc.TlsChannelCredentials;
 import java.io.ByteArrayInputStream;
 import java.io.IOException;
-import java.nio.file.AccessDeniedException;
 import java.nio.file.Files;
-import java.nio.file.NoSuchFileException;
 import java.nio.file.Path;
 import java.util.Optional;
 
@@ -85,13 +83,7 @@ public record Tls(Optional<Pem> roots, Optional<Identity> identity) {
     try {
       return Files.readAllBytes(file);
     } catch (IOException unreadable) {
-      String why = unreadable.getMessage();
-      if (unreadable instanceof NoSuchFileException) {
-        why = "no such file";
-      } else if (unreadable instanceof AccessDeniedException) {
-        why = "permission denied";
-      }
-      throw new IOException(name + " cannot be read: " + file + ": " + why, unreadable);
+      throw new IOException(name + " " + file + " cannot be read: " + UnreadableFile.reason(unreadable), unreadable);
     }
   }
 
