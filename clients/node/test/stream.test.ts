@@ -9,7 +9,7 @@ import { pathToFileURL } from "node:url";
 import { describe, test } from "node:test";
 import { OcrMuxClient, UsageError, type Item } from "../src/index.js";
 import { page, textOf, type ServerCall } from "./fake-service.js";
-import { allOf, items, pair, turns, until } from "./stream-fixture.js";
+import { allOf, items, pair, told, turns, until } from "./stream-fixture.js";
 
 const sha256 = (content: string): string => createHash("sha256").update(content).digest("hex");
 
@@ -188,22 +188,15 @@ void describe("a slow caller", () => {
   });
 
   void test("that blocks the event loop is none either", async () => {
-    const service = fork(new URL("./fake-process.js", import.meta.url));
-    try {
-      const [target] = (await once(service, "message")) as [string];
-      using client = new OcrMuxClient(target);
-      let breaks = 0;
-      const policy = { concurrency: 2, silenceMs: 1000, onReconnect: () => void (breaks += 1) };
-      let taken = 0;
-      for await (const { lastPage } of client.streamRecognize(items(Array<string>(8).fill("x")), { policy })) {
-        taken += Number(lastPage);
-        const untilMs = performance.now() + (taken < 3 ? 1200 : 0);
-        while (performance.now() < untilMs) continue;
-      }
-      assert.deepEqual([taken, breaks], [8, 0]);
-    } finally {
-      service.kill();
-    }
+    const { service, client } = await pair({ held: () => true });
+    const first = client.streamRecognize(items(["x"]), { policy: { silenceMs: 1500 } }).next();
+    await until(() => service.received.length === 1, "the item");
+    await turns();
+    const untilMs = performance.now() + 2000;
+    while (performance.now() < untilMs) continue;
+    service.release();
+    assert.equal(told((await first).value as never)[2], textOf("x"));
+    assert.equal(service.streams, 1);
   });
 });
 
