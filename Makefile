@@ -64,7 +64,7 @@ proto-plugins: $(READY)
 # The clients of other languages: library, conformance driver and example, each where its toolchain is there.
 client_sources = $(shell find clients/$(1) -type f -not -path '*/node_modules/*' -not -path '*/target/*' \
 	-not -path '*/dist*' -not -path '*/build/*')
-for_each_language = @for language in go java node; do \
+for_each_language = +@for language in go java node; do \
 	if reason=$$($(PY) scripts/toolchains.py $$language 2>&1); then $(MAKE) --silent $(1); \
 	else echo "  left out: clients/$$language: $$reason"; test -z "$${CI:-}"; fi; done
 
@@ -101,9 +101,15 @@ down: ## Stop what `make up` started
 
 # --- proving it ------------------------------------------------------------------------------------------------------
 
-# All tests go two at a time, or four where there are as many cores; a file's tests stay together, as they share servers.
+# Tests go two at a time, or four where there are as many cores, a file's together, as they share servers. Those marked
+# `alone` follow one after the other: what they count depends on processes being served promptly.
 test: $(READY) clients ## Run the tests; ARGS="-k name" picks some
-	@$(PY) -m pytest $(if $(ARGS),$(ARGS),--numprocesses=logical --maxprocesses=4 --dist=loadfile)
+ifeq ($(ARGS),)
+	@$(PY) -m pytest -m "not alone" --numprocesses=logical --maxprocesses=4 --dist=loadfile
+	@$(PY) -m pytest -m alone
+else
+	@$(PY) -m pytest $(ARGS)
+endif
 
 check: fmt-check lint types imports proto-lint proto-check proto-breaking lock-check compose-check docker-check shell-check clients-check ## Check everything that is not a test
 

@@ -6,10 +6,14 @@ import asyncio
 import hashlib
 from pathlib import Path
 
+import pytest
+
 from tests.fakes.fleet import CREDENTIALS, Load, images_of, running_fleet, stream_items
 from tests.fakes.gateway_messages import outcome
 from tests.fakes.numbered_images import text_of
 from tests.fakes.redis_server import RedisServer, require_redis
+
+pytestmark = pytest.mark.alone
 
 ITEMS, STREAMS, RATE, IMAGES_A_CALL = 400, 4, 10, 16
 

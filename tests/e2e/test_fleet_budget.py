@@ -7,6 +7,7 @@ import time
 from pathlib import Path
 from typing import Any
 
+import pytest
 from google.rpc import error_details_pb2
 
 from ocrmux.ocr.v1 import recognition_pb2
@@ -14,6 +15,8 @@ from tests.fakes.fleet import Fleet, Load, images_of, running_fleet, stream_item
 from tests.fakes.gateway_messages import outcome
 from tests.fakes.numbered_images import text_of
 from tests.fakes.redis_server import RedisServer, require_redis
+
+pytestmark = pytest.mark.alone
 
 ITEMS, UNITS, STREAMS = 10_000, 1_000, 8
 FAST = {"latency_s": 0.0, "quota": 100_000}

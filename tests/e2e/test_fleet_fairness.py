@@ -7,6 +7,8 @@ from itertools import islice
 from pathlib import Path
 from typing import Any
 
+import pytest
+
 from tests.fakes.fleet import (
     Fleet,
     Load,
@@ -19,6 +21,8 @@ from tests.fakes.fleet import (
     until,
 )
 from tests.fakes.numbered_images import text_of
+
+pytestmark = pytest.mark.alone
 
 QUEUED = 20_000
 TRIES = 40

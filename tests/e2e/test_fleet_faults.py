@@ -5,10 +5,14 @@ from __future__ import annotations
 import asyncio
 from pathlib import Path
 
+import pytest
+
 from ocrmux.gateway.v1 import gateway_pb2
 from tests.fakes.fleet import Load, feature_at, images_of, running_fleet, stream_items, until
 from tests.fakes.numbered_images import text_of
 from tests.fakes.redis_server import RedisServer, require_redis
+
+pytestmark = pytest.mark.alone
 
 QUOTA = 100
 """Of the gateways alone: what the provider refuses is refused on command, and not since a busy machine was late."""

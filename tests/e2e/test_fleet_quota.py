@@ -6,9 +6,13 @@ import asyncio
 from collections.abc import Sequence
 from pathlib import Path
 
+import pytest
+
 from tests.fakes.fleet import Load, images_of, running_fleet, stalls_of, stream_items
 from tests.fakes.numbered_images import text_of
 from tests.fakes.redis_server import RedisServer, require_redis
+
+pytestmark = pytest.mark.alone
 
 QUOTA = 50
 

@@ -9,10 +9,14 @@ from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from pathlib import Path
 
+import pytest
+
 from ocrmux.ocr.v1 import recognition_pb2
 from tests.fakes.fleet import Fleet, Load, images_of, running_fleet, stalls_of, steady_load, until
 from tests.fakes.numbered_images import text_of
 from tests.fakes.redis_server import RedisServer, redis_cluster, require_redis
+
+pytestmark = pytest.mark.alone
 
 COMPONENTS = ("cache.store", "quota.shared")
 IMAGES = images_of(1500)

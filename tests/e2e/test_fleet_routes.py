@@ -29,6 +29,8 @@ from tests.fakes.gateway_messages import outcome
 from tests.fakes.numbered_images import text_of
 from tests.fakes.standin.process import StandInProcess, stand_in_process
 
+pytestmark = pytest.mark.alone
+
 CREDENTIALS = {"api_key": {"env": "BAIDU_API_KEY"}, "secret_key": {"env": "BAIDU_SECRET_KEY"}}
 LOW, HIGH = 0.55, 0.95
 

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import grpc
+import pytest
 
 from ocrmux.gateway.v1 import gateway_pb2
 from ocrmux.ocr.v1 import recognition_pb2
@@ -27,6 +28,8 @@ from tests.fakes.fleet import (
 )
 from tests.fakes.numbered_images import text_of
 from tests.fakes.redis_server import RedisServer, require_redis
+
+pytestmark = pytest.mark.alone
 
 LEASE_S = 2.0
 WINDOW: dict[str, Any] = {"stream_max_items": 300}

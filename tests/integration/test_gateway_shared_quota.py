@@ -10,6 +10,8 @@ from tests.fakes.fleet import component_is, metric_at, until
 from tests.fakes.redis_server import RedisServer, free_port
 from tests.fakes.servers import running_gateway
 
+pytestmark = pytest.mark.alone
+
 TEXT_STATE, TABLE_STATE = "ocrmux:rate:{baidu:text}:state", "ocrmux:rate:{baidu:table}:state"
 ONLY_BAIDU: dict[str, Any] = {
     "rapidocr": {"workers": 0},

@@ -14,6 +14,8 @@ from ocr_gateway.model import Budget
 from tests.fakes.ledgers import fleet, replica, take, told, units, used_units
 from tests.fakes.redis_server import RedisServer, eventually
 
+pytestmark = pytest.mark.alone
+
 ACCOUNT = "provider:baidu"
 HUNDRED = {ACCOUNT: Budget(units_per_day=100)}
 SHORT_TIMEOUT_S = 0.06

@@ -21,6 +21,8 @@ from ocr_gateway.model import Quota
 from ocr_gateway.redis_link import RedisLink
 from tests.fakes.redis_server import RedisServer, eventually, redis_cluster
 
+pytestmark = pytest.mark.alone
+
 FIFTY = Quota(requests_per_second=50)
 SHORT_TIMEOUT_S = 0.06
 LONG_TIMEOUT_S = 1.0
