@@ -19,6 +19,8 @@ from ocr_gateway.model import CacheOutcome
 from ocr_gateway.redis_link import RedisLink
 from tests.fakes.redis_server import RedisServer, eventually, redis_cluster
 
+pytestmark = pytest.mark.alone
+
 TIMEOUT_S = 0.1
 REST_S = 0.3
 LEASE_S = 1.0

@@ -12,6 +12,8 @@ import pytest
 from ocr_gateway.redis_link import RedisLink, RedisRefused, RedisUnavailable, Script
 from tests.fakes.redis_server import RedisServer, eventually, redis_cluster
 
+pytestmark = pytest.mark.alone
+
 TIMEOUT_S = 0.1
 REST_S = 0.3
 SLACK_S = 0.3
