@@ -70,12 +70,12 @@ func (c *connection) send(message *request) error {
 // next waits for the next item that has room; nil where this call has nothing more to send.
 func (c *connection) next(ctx context.Context) (*entry, error) {
 	for {
-		todo, e := c.decide(ctx, false)
-		if todo == stepSend || todo == stepFinish {
+		next, e := c.decide(ctx, false)
+		if next == stepSend || next == stepFinish {
 			return e, nil
 		}
 		var coming <-chan drawn
-		if todo == stepDraw {
+		if next == stepDraw {
 			coming = c.stream.source.next()
 		}
 		select {
@@ -95,8 +95,8 @@ func (c *connection) nextDigest(ctx context.Context) (*entry, error) {
 	patience := time.NewTimer(c.stream.digestPatience)
 	defer patience.Stop()
 	for {
-		todo, e := c.decide(ctx, true)
-		if todo != stepDraw {
+		next, e := c.decide(ctx, true)
+		if next != stepDraw {
 			return e, nil
 		}
 		select {
@@ -117,14 +117,14 @@ func (c *connection) decide(ctx context.Context, digestsOnly bool) (step, *entry
 	s := c.stream
 	for {
 		s.mu.Lock()
-		todo, e := s.ledger.decide(c.limits, s.source.exhausted, digestsOnly)
-		ahead := todo == stepSend && s.ledger.mayDraw(c.limits)
+		next, e := s.ledger.decide(c.limits, s.source.exhausted, digestsOnly)
+		ahead := next == stepSend && s.ledger.mayDraw(c.limits)
 		s.mu.Unlock()
 		if ahead {
 			s.source.next()
 		}
-		if todo != stepMeasure {
-			return todo, e
+		if next != stepMeasure {
+			return next, e
 		}
 		size, err := interruptible(ctx, e.item, func() (int64, error) { return measure(e.item, c.limits) })
 		if ctx.Err() != nil {

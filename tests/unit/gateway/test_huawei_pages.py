@@ -191,7 +191,7 @@ def test_whatever_is_not_as_documented_is_told(
     if isinstance(said, dict):
         DIALECT.refusal(HttpAnswer(200, {}, b""), said)
         with contextlib.suppress(ValueError):
-            DIALECT.results(said, [call(feature, document)])
+            assert len(DIALECT.results(said, [call(feature, document)])) == 1
 
 
 def test_an_error_of_keys_is_told_without_words() -> None:
